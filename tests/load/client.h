@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef CLIENT_H
+#define CLIENT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pattern.h"
+#include "stats.h"
+#include "wire.h"
+
+enum load { LOAD_STREAM, LOAD_PING, LOAD_FLOOD, NR_LOADS };
+
+struct options {
+	unsigned int cid, port;
+	unsigned int streams, pings, floods;
+	unsigned int write_size, dgram_size;
+	int type;			/* of the streams' sockets */
+	bool nowait;
+	double duration, warmup, interval;
+	double flood_start, flood_stop;	/* stop < 0: at the end */
+	int prio[NR_LOADS];
+	const char *json;
+};
+
+struct run;
+
+struct stream {
+	struct run *run;
+	int fd;
+	pthread_t thread;
+	struct pattern pat;
+	struct pattern_window win;
+	_Atomic uint64_t sent;
+	struct bulk_result result;
+	int err;			/* of the connection, -errno */
+};
+
+struct ping {
+	struct run *run;
+	int fd;
+	pthread_t thread;
+	struct ping_log *log;
+	bool mangled;			/* an answer was not its request */
+	int err;
+};
+
+struct flood {
+	struct run *run;
+	int fd;
+	pthread_t thread;
+	uint64_t key;
+	_Atomic uint64_t sent;
+	uint64_t eagain, dropped;	/* refused by the queue: try again */
+	int err;
+};
+
+/* Everything sent until a moment */
+struct sample {
+	uint32_t ms;
+	uint64_t dgrams;
+	uint64_t *streams;
+};
+
+struct run {
+	const struct options *opt;
+	unsigned int nr_ticks, warm_ticks, start_tick, stop_tick;
+	struct stream *streams;
+	struct ping *pings;
+	struct ping_log *logs;
+	struct flood *floods;
+	uint64_t start_us;
+	atomic_bool stop, stop_flood;
+	struct sample *samples;		/* one per tick, and one at the start */
+	int flood_ctl;			/* fd */
+	struct pattern flood_pat;
+	struct flood_result flood;
+	uint64_t *received;		/* flood.samples of them */
+};
+
+/* 0, or -errno after a message */
+int client_run(struct run *run);
+
+/* report.c */
+bool run_verified(const struct run *run);
+void report_table(const struct run *run);
+int report_json(const struct run *run, const char *path);
+
+#endif
