@@ -22,13 +22,16 @@ struct figures {
 	double sent_per_s, received_per_s;
 };
 
+/* The server's clock started a little later: not more than was sent by then */
 static uint64_t received_until(const struct run *run, unsigned int tick)
 {
+	uint64_t received, sent = run->samples[tick].dgrams;
+
 	if (!tick || !run->flood.samples)
 		return 0;
-	if (tick > run->flood.samples)
-		return run->flood.received;
-	return run->received[tick - 1];
+	received = tick > run->flood.samples ? run->flood.received :
+					       run->received[tick - 1];
+	return received < sent ? received : sent;
 }
 
 static void figures_get(const struct run *run, unsigned int from,
