@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The BPF programs and vmlinux.h; included by the top Makefile, runs from there.
+# Needs of it: BPFTOOL (the program), LIBBPF (a directory with libbpf.a and
+# usr/include/bpf), KERNEL_TREE, KERNEL_VMLINUX and KERNEL_VERSION (of the
+# kernel that is built, for vmlinux.h alone).
+# Packages: clang-19, python3
+
+BPF_CLANG ?= clang-19
+BPF_CFLAGS := -g -O2 -Wall -Werror -target bpf -mcpu=v3 \
+	-D__TARGET_ARCH_x86 -I. -isystem $(LIBBPF)/usr/include
+BPF_OBJS := build/vsfq.bpf.o build/classify.bpf.o
+
+build/%.bpf.o: bpf/%.bpf.c bpf/vsfq.h bpf/vsock.bpf.h bpf/pool.bpf.h vmlinux.h \
+		| $(LIBBPF)/libbpf.a
+	@mkdir -p $(@D)
+	$(BPF_CLANG) $(BPF_CFLAGS) -c -o $@ $<
+
+build/%.skel.h: build/%.bpf.o | $(BPFTOOL)
+	$(BPFTOOL) gen skeleton $< name $* > $@.new
+	mv $@.new $@
+
+# Checked in; to be made again when bpf/vmlinux.types or the base changes.
+.PHONY: vmlinux.h-new
+vmlinux.h-new: | $(BPFTOOL)
+	@mkdir -p build
+	bpf/gen-vmlinux $(BPFTOOL) $(KERNEL_VMLINUX) $(KERNEL_VERSION) \
+		bpf/vmlinux.types > build/vmlinux.h
+	mv build/vmlinux.h vmlinux.h

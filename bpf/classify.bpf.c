@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The classifier: accounts what passes a vsock device in both directions and
+ * tells the qdisc the class of what leaves.
+ *
+ * THE IDEA. One program on tcx egress, one on ingress. Each reads the 44-byte
+ * header and adds to three tables of its device: the device, the class and
+ * the flow. A flow is a pair of sockets; what it sent and what it received
+ * are in one entry, under the addresses as this machine sees them (local,
+ * peer). Egress also writes the class into skb->tc_index, where the vsfq
+ * qdisc finds it; without this program the qdisc applies the default policy
+ * by itself. Nothing is ever dropped here: a later program on the hook decides.
+ *
+ * AN EXAMPLE. A guest with CID 3 sends one 64 KiB message from port 1024 to
+ * port 5000 of its host and gets 64 bytes back. Its table then has one entry
+ *
+ *	local 3:1024, peer 2:5000, type 1: sent 1 packet, 65,580 bytes, cost
+ *	81,964; received 1 packet, 108 bytes, cost 16,492
+ *
+ * LIMITS. The flow table keeps the VSFQ_FLOW_TABLE flows seen last: beyond
+ * that the oldest are forgotten and the sums of class and device stay right.
+ * What tc sees of a stream is what asks for its bytes, see vsfq.bpf.c; a
+ * request that a qdisc or another program kills is made, and counted, again.
+ *
+ * BY HAND, without the loader:
+ *
+ *	bpftool prog loadall build/classify.bpf.o /sys/fs/bpf/c \
+ *		pinmaps /sys/fs/bpf/c
+ *	bpftool net attach tcx_egress pinned /sys/fs/bpf/c/vsfq_egress \
+ *		dev virtio-vsock0
+ *	bpftool map dump pinned /sys/fs/bpf/c/flows
+ */
+#include "vsock.bpf.h"
+
+char _license[] SEC("license") = "GPL";
+
+#define TCX_NEXT		-1	/* also TC_ACT_UNSPEC */
+
+/* The same as the scheduler's, so that costs can be compared. */
+const volatile __u32 overhead = 16384;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, VSFQ_FLOW_TABLE);
+	__type(key, struct vsfq_flow_key);
+	__type(value, struct vsfq_flow_stats);
+} flows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, VSFQ_NR_CLASSES);
+	__type(key, __u32);
+	__type(value, struct vsfq_class_stats);
+} classes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct vsfq_device_stats);
+} device SEC(".maps");
+
+/* Several CPUs may send at once. */
+static __always_inline void count(struct vsfq_stats *stats,
+				  struct __sk_buff *skb)
+{
+	__u64 segs = skb->gso_segs ?: 1;
+
+	__sync_fetch_and_add(&stats->packets, 1);
+	__sync_fetch_and_add(&stats->bytes, skb->len);
+	__sync_fetch_and_add(&stats->cost, segs * overhead + skb->len);
+}
+
+static __always_inline struct vsfq_flow_stats *
+flow_stats(struct vsfq_flow_key *key, __u32 class)
+{
+	struct vsfq_flow_stats new = { .class = class }, *stats;
+
+	stats = bpf_map_lookup_elem(&flows, key);
+	if (stats)
+		return stats;
+	bpf_map_update_elem(&flows, key, &new, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&flows, key);
+}
+
+static __always_inline void count_flow(struct __sk_buff *skb,
+				       struct vsfq_device_stats *dev,
+				       struct vsfq_flow_key *key, __u32 class,
+				       bool egress)
+{
+	struct vsfq_flow_stats *stats = flow_stats(key, class);
+
+	if (!stats) {
+		__sync_fetch_and_add(&dev->untracked, 1);
+		return;
+	}
+	stats->last_seen = bpf_ktime_get_ns();
+	if (!egress) {
+		count(&stats->received, skb);
+		return;
+	}
+	count(&stats->sent, skb);
+	if (!skb->sk)
+		return;
+	stats->cgroup = bpf_skb_cgroup_id(skb);
+	stats->uid = bpf_get_socket_uid(skb);
+}
+
+static __always_inline struct vsfq_flow_key flow_key(struct vsock_tuple *t,
+						     bool egress)
+{
+	struct vsfq_flow_key key = { .type = t->type };
+
+	key.local_cid = egress ? t->src_cid : t->dst_cid;
+	key.local_port = egress ? t->src_port : t->dst_port;
+	key.peer_cid = egress ? t->dst_cid : t->src_cid;
+	key.peer_port = egress ? t->dst_port : t->src_port;
+	return key;
+}
+
+static __always_inline int account(struct __sk_buff *skb, bool egress)
+{
+	struct vsfq_class_stats *cs;
+	struct vsfq_device_stats *dev;
+	struct vsfq_flow_key key;
+	struct vsock_tuple tuple;
+	__u32 class, zero = 0;
+
+	dev = bpf_map_lookup_elem(&device, &zero);
+	if (!dev)
+		return TCX_NEXT;
+	count(egress ? &dev->sent : &dev->received, skb);
+	if (skb->protocol != bpf_htons(ETH_P_VSOCK) ||
+	    !vsock_parse(skb, &tuple)) {
+		__sync_fetch_and_add(&dev->foreign, 1);
+		return TCX_NEXT;
+	}
+	class = vsock_class(tuple.type);
+	cs = bpf_map_lookup_elem(&classes, &class);
+	if (cs)
+		count(egress ? &cs->sent : &cs->received, skb);
+	key = flow_key(&tuple, egress);
+	count_flow(skb, dev, &key, class, egress);
+	if (egress)
+		skb->tc_index = VSFQ_TC_MARK | class;
+	return TCX_NEXT;
+}
+
+SEC("tcx/egress")
+int vsfq_egress(struct __sk_buff *skb)
+{
+	return account(skb, true);
+}
+
+SEC("tcx/ingress")
+int vsfq_ingress(struct __sk_buff *skb)
+{
+	return account(skb, false);
+}

@@ -1,0 +1,1008 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * vsfq: a qdisc that shares the service time of a vsock device.
+ *
+ * THE IDEA. Moving a packet through a virtqueue costs about the same whether
+ * it carries 64 bytes or 4,096. A scheduler that counts bytes therefore calls
+ * it fair when a flood of small datagrams takes nearly all of the device's
+ * time. vsfq counts time, in bytes: the cost of what is dequeued is
+ *
+ *	packets * overhead + length
+ *
+ * where overhead is the time of one packet expressed in bytes that could
+ * have been copied instead. Cost is shared on three levels:
+ *
+ *	class	streams and datagrams; by weight, 1:1 unless told otherwise
+ *	group	the cgroup that owns the socket; equal shares in a class, so
+ *		that opening many sockets gains nothing
+ *	flow	a socket pair; equal shares in a group
+ *
+ * Classes are few: each has a virtual time, the cost it was served over its
+ * weight, and the class that is behind goes next. Groups and flows may be
+ * many: they take turns in deficit round robin. A flow's turn adds one
+ * quantum to its deficit, packets are taken while it is positive and may make
+ * it negative, which the following turns pay back.
+ *
+ * A flow that had nothing queued and has not used up its quantum of this
+ * round goes first, before everything that takes turns, in every class and
+ * group ("fresh"). Only packets within the rest of its quantum do: a ping,
+ * a connection request or a small answer, never 64 KiB of bulk. What goes
+ * first is charged like anything else, and neither a class nor a group may be
+ * ahead of its share by more than "borrow": many short-lived flows are
+ * prompt, but not more than their share in the long run.
+ *
+ * AN EXAMPLE, with overhead 16,384. A bulk stream asks for 65,580 bytes in
+ * one packet: cost 81,964. A datagram of 64 bytes has length 108: cost
+ * 16,492. Classes being 1:1, the device sends 4.97 datagrams for each 64 KiB
+ * of stream, and half of its time belongs to the streams. With bytes as
+ * the measure it would send 607, and the streams would get 1 % of the time.
+ * With eight streams each of them has a sixteenth of the device. A ping on a
+ * ninth stream (cost 16,492, quantum 32,768) finds eight streams taking turns
+ * and goes before them, once or twice in each round.
+ *
+ * DROPS. What is queued of a stream is not data but a request to send
+ * ("grant"): dropping one would lose nothing and stall the connection, so none
+ * is dropped, except when all VSFQ_MAX_PACKETS of the machine are queued and
+ * not one is a datagram. Datagrams are limited per class in number and in
+ * memory; over the limit the oldest datagram of the fattest flow goes. Fattest
+ * is judged by the power of two of the memory a flow holds, so the choice is
+ * within a factor of two of the truth and takes the same time for one flow as
+ * for ten thousand.
+ *
+ * LIMITS. No allocation: packets, flows and groups come from fixed pools (see
+ * vsfq.h for their sizes, pool.bpf.h for how). A flow or group that finds its
+ * pool empty shares a spare one of its class. A socket without an owner (a
+ * reset for a connection that does not exist) is in the group of cgroup 0, and
+ * so is everything orphaned before it came here. Rates and strict priorities
+ * are not implemented. Nothing is delayed: if a packet is queued, it is sent
+ * as soon as the device asks.
+ *
+ * BY HAND, without the loader and without its classifier (the qdisc then
+ * classifies by itself):
+ *
+ *	bpftool struct_ops register build/vsfq.bpf.o /sys/fs/bpf
+ *	tc qdisc replace dev virtio-vsock0 root vsfq
+ *	bpftool map dump name queues
+ *	tc qdisc delete dev virtio-vsock0 root
+ *	rm /sys/fs/bpf/vsfq
+ */
+#include "pool.bpf.h"
+#include <bpf/bpf_tracing.h>
+
+char _license[] SEC("license") = "GPL";
+
+#define NET_XMIT_SUCCESS	0
+#define NET_XMIT_DROP		1
+
+#define ENOMEM			12
+
+#define MAX_STEPS		(1 << 20)
+#define MAX_STEPS_RESET		(1 << 18)
+#define MAX_DROPS		64	/* to make room for one datagram */
+#define KEEP_FLOWS		64	/* an idle qdisc remembers */
+#define VTIME_SHIFT		10
+#define RETRY_NS		1000000
+
+/* The time of one packet, in bytes. See docs/fairness.md for how to measure. */
+const volatile __u32 overhead = 16384;
+const volatile __s64 quantum = 2 * 16384;
+const volatile __s64 borrow = 16 * 16384;
+const volatile __u32 weight[VSFQ_NR_CLASSES] = { 1, 1 };
+const volatile __u32 limit_datagrams = 1000;
+const volatile __u64 limit_memory = 4 << 20;
+
+struct flow_key {
+	__u32 queue;
+	__u32 class;
+	struct vsock_tuple tuple;
+};
+
+struct group_key {
+	__u32 queue;
+	__u32 class;
+	__u64 cgroup;
+};
+
+/* A queued packet. */
+struct slot {
+	struct link link;
+	__u32 cost;
+	__u32 memory;
+	__u32 length;
+	bool datagram;
+	__u64 queued_at;
+	struct sk_buff __kptr *skb;
+};
+
+/*
+ * Flows with packets are on the fresh list of their class or on the turn list
+ * of their group, or on both. Flows without are on a list too until their turn
+ * comes: who comes back within a round does not get a second quantum.
+ */
+struct flow {
+	struct flow_key key;
+	__u32 group;
+	__s64 deficit;
+	__u64 memory;
+	__u32 packets;
+	struct vsfq_list slots;
+	struct link turn;
+	struct link fresh;
+	bool on_turn;
+	bool on_fresh;
+	bool spare;
+	__u8 level;			/* 0: on none of the fat lists */
+	__u32 fatter;			/* neighbours on the fat list */
+	__u32 thinner;
+};
+
+struct group {
+	struct group_key key;
+	__s64 deficit;
+	struct vsfq_list flows;
+	struct link turn;
+	__u32 members;			/* flows, on a list or not */
+	bool on_turn;
+};
+
+/* What enqueue needs to know of a packet. */
+struct packet {
+	struct flow_key key;
+	__u64 cgroup;
+	__u32 cost;
+	__u32 length;
+	__u32 memory;
+	bool datagram;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, VSFQ_MAX_QUEUES);
+	__type(key, struct vsfq_queue_key);
+	__type(value, struct vsfq_queue);
+} queues SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, VSFQ_MAX_PACKETS);
+	__type(key, __u32);
+	__type(value, struct slot);
+} slots SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, VSFQ_MAX_FLOWS);
+	__type(key, __u32);
+	__type(value, struct flow);
+} flows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, VSFQ_MAX_GROUPS);
+	__type(key, __u32);
+	__type(value, struct group);
+} groups SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, VSFQ_MAX_FLOWS);
+	__type(key, struct flow_key);
+	__type(value, __u32);
+} flow_index SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, VSFQ_MAX_GROUPS);
+	__type(key, struct group_key);
+	__type(value, __u32);
+} group_index SEC(".maps");
+
+__pool(slot, VSFQ_MAX_PACKETS);
+__pool(flow, VSFQ_MAX_FLOWS);
+__pool(group, VSFQ_MAX_GROUPS);
+
+static const struct vsfq_queue new_queue;
+static __u32 last_queue_id;
+
+#define TURN_FLOW	offsetof(struct flow, turn)
+#define FRESH_FLOW	offsetof(struct flow, fresh)
+#define TURN_GROUP	offsetof(struct group, turn)
+#define QUEUED_SLOT	offsetof(struct slot, link)
+
+struct bpf_sk_buff_ptr;
+struct netlink_ext_ack;
+struct nlattr;
+
+extern void bpf_kfree_skb(struct sk_buff *skb) __ksym;
+extern void bpf_qdisc_skb_drop(struct sk_buff *skb,
+			       struct bpf_sk_buff_ptr *to_free) __ksym;
+extern void bpf_qdisc_watchdog_schedule(struct Qdisc *sch, __u64 expire,
+					__u64 delta_ns) __ksym;
+extern void bpf_qdisc_bstats_update(struct Qdisc *sch,
+				    const struct sk_buff *skb) __ksym;
+
+static __always_inline struct flow *flow_at(__u32 i)
+{
+	return bpf_map_lookup_elem(&flows, &i);
+}
+
+static __always_inline struct group *group_at(__u32 i)
+{
+	return bpf_map_lookup_elem(&groups, &i);
+}
+
+static __always_inline struct slot *slot_at(__u32 i)
+{
+	return bpf_map_lookup_elem(&slots, &i);
+}
+
+static __always_inline __u32 slot_get(void)
+{
+	return pool_get(&slot_pool, &slot_used, VSFQ_MAX_PACKETS);
+}
+
+static __always_inline __u32 flow_get(void)
+{
+	return pool_get(&flow_pool, &flow_used, VSFQ_MAX_FLOWS);
+}
+
+static __always_inline __u32 group_get(void)
+{
+	return pool_get(&group_pool, &group_used, VSFQ_MAX_GROUPS);
+}
+
+static __always_inline struct vsfq_class_queue *class_of(struct vsfq_queue *q,
+							 __u32 class)
+{
+	return class < VSFQ_NR_CLASSES ? &q->class[class] : NULL;
+}
+
+static __always_inline struct vsfq_queue_key queue_key(struct Qdisc *sch)
+{
+	struct net_device *dev = sch->dev_queue->dev;
+	struct vsfq_queue_key key = {
+		.netns = dev->nd_net.net->ns.inum,
+		.ifindex = dev->ifindex,
+		.handle = sch->handle,
+		.parent = sch->parent,
+	};
+
+	return key;
+}
+
+static __always_inline struct vsfq_queue *queue_of(struct Qdisc *sch)
+{
+	struct vsfq_queue_key key = queue_key(sch);
+
+	return bpf_map_lookup_elem(&queues, &key);
+}
+
+/* The smallest n with 2^n > x, at most max. */
+static __always_inline __u32 log2_above(__u64 x, __u32 max)
+{
+	__u32 n = 0;
+
+	if (x >> 32)
+		return max;
+	if (x >> 16) {
+		n += 16;
+		x >>= 16;
+	}
+	if (x >> 8) {
+		n += 8;
+		x >>= 8;
+	}
+	if (x >> 4) {
+		n += 4;
+		x >>= 4;
+	}
+	if (x >> 2) {
+		n += 2;
+		x >>= 2;
+	}
+	n += x > 1 ? 2 : x;
+	return n < max ? n : max;
+}
+
+/*
+ * The fat lists. A flow of datagrams is on the list of the power of two of
+ * the memory it holds.
+ */
+static __always_inline void fat_unlink(struct vsfq_class_queue *c,
+				       struct flow *f)
+{
+	struct flow *fatter = f->fatter ? flow_at(f->fatter) : NULL;
+	struct flow *thinner = f->thinner ? flow_at(f->thinner) : NULL;
+	__u32 level = f->level % VSFQ_NR_LEVELS;
+
+	if (thinner)
+		thinner->fatter = f->fatter;
+	if (fatter)
+		fatter->thinner = f->thinner;
+	else
+		c->fat[level] = f->thinner;
+	if (!c->fat[level])
+		c->levels &= ~(1U << level);
+}
+
+static __always_inline void fat_link(struct vsfq_class_queue *c,
+				     struct flow *f, __u32 i, __u32 level)
+{
+	struct flow *first;
+
+	level %= VSFQ_NR_LEVELS;
+	f->level = level;
+	f->fatter = 0;
+	f->thinner = c->fat[level];
+	first = f->thinner ? flow_at(f->thinner) : NULL;
+	if (first)
+		first->fatter = i;
+	c->fat[level] = i;
+	c->levels |= 1U << level;
+}
+
+static __noinline void fat_update(struct vsfq_class_queue *c, struct flow *f,
+				  __u32 i)
+{
+	__u32 level = log2_above(f->memory, VSFQ_NR_LEVELS - 1);
+
+	if (level == f->level)
+		return;
+	if (f->level)
+		fat_unlink(c, f);
+	f->level = 0;
+	if (level)
+		fat_link(c, f, i, level);
+}
+
+static __always_inline __u32 fattest(struct vsfq_class_queue *c)
+{
+	__u32 level;
+
+	if (!c->levels)
+		return 0;
+	level = log2_above(c->levels, VSFQ_NR_LEVELS) - 1;
+	return c->fat[level % VSFQ_NR_LEVELS];
+}
+
+/* Flows and groups come and go. */
+static __always_inline void group_start(struct group *g, struct group_key *key)
+{
+	g->key = *key;
+	g->deficit = quantum;
+	g->flows.head = 0;
+	g->members = 0;
+	g->on_turn = false;
+}
+
+static __always_inline void flow_start(struct flow *f, struct flow_key *key)
+{
+	f->key = *key;
+	f->deficit = quantum;
+	f->memory = 0;
+	f->packets = 0;
+	f->slots.head = 0;
+	f->on_turn = false;
+	f->on_fresh = false;
+	f->spare = false;
+	f->level = 0;
+}
+
+static __noinline __u32 group_of(struct vsfq_queue *q, __u32 class,
+				 __u64 cgroup)
+{
+	struct group_key key = { q->id, class, cgroup };
+	struct group *g;
+	__u32 i, *found;
+
+	found = bpf_map_lookup_elem(&group_index, &key);
+	if (found)
+		return *found;
+	i = group_get();
+	g = group_at(i);
+	if (!i || !g)
+		return 0;
+	group_start(g, &key);
+	if (bpf_map_update_elem(&group_index, &key, &i, BPF_NOEXIST)) {
+		pool_put(&group_pool, i);
+		return 0;
+	}
+	return i;
+}
+
+static __always_inline void group_release(struct group *g, __u32 i)
+{
+	bpf_map_delete_elem(&group_index, &g->key);
+	pool_put(&group_pool, i);
+}
+
+/* A new flow joins a group: the spare flow's, if there is no room for one. */
+static __always_inline void flow_join(struct vsfq_queue *q, struct flow *f,
+				      struct flow *spare, __u64 cgroup)
+{
+	struct group *g;
+
+	f->group = group_of(q, f->key.class, cgroup);
+	if (!f->group)
+		f->group = spare->group;
+	g = group_at(f->group);
+	if (g)
+		g->members++;
+	q->flows++;
+}
+
+static __noinline __u32 flow_new(struct vsfq_queue *q, struct packet *p)
+{
+	struct vsfq_class_queue *c = class_of(q, p->key.class);
+	struct flow *f, *spare;
+	__u32 i;
+
+	spare = c ? flow_at(c->spare) : NULL;
+	if (!spare)
+		return 0;
+	i = flow_get();
+	f = flow_at(i);
+	if (!i || !f)
+		return c->spare;
+	if (bpf_map_update_elem(&flow_index, &p->key, &i, BPF_NOEXIST)) {
+		pool_put(&flow_pool, i);
+		return c->spare;
+	}
+	flow_start(f, &p->key);
+	flow_join(q, f, spare, p->cgroup);
+	return i;
+}
+
+static __always_inline __u32 flow_of(struct vsfq_queue *q, struct packet *p)
+{
+	__u32 *found = bpf_map_lookup_elem(&flow_index, &p->key);
+
+	return found ? *found : flow_new(q, p);
+}
+
+static __always_inline void flow_release(struct vsfq_queue *q, struct group *g,
+					 struct flow *f, __u32 i)
+{
+	if (f->spare)
+		return;
+	bpf_map_delete_elem(&flow_index, &f->key);
+	g->members--;
+	q->flows--;
+	pool_put(&flow_pool, i);
+}
+
+/* Every class has a spare flow in a group of its own for as long as it lives */
+static __noinline int spare_new(struct vsfq_queue *q, __u32 class)
+{
+	struct vsfq_class_queue *c = class_of(q, class);
+	struct flow_key key = { q->id, class };
+	struct flow *f;
+	struct group *g;
+	__u32 i;
+
+	i = flow_get();
+	f = flow_at(i);
+	if (!c || !i || !f)
+		return -ENOMEM;
+	flow_start(f, &key);
+	f->spare = true;
+	f->group = group_of(q, class, ~0ULL);
+	c->spare = i;
+	g = group_at(f->group);
+	if (!f->group || !g)
+		return -ENOMEM;
+	g->members++;
+	return 0;
+}
+
+static __noinline void spare_release(struct vsfq_queue *q, __u32 class)
+{
+	struct vsfq_class_queue *c = class_of(q, class);
+	struct flow *f;
+	struct group *g;
+
+	f = c && c->spare ? flow_at(c->spare) : NULL;
+	if (!f)
+		return;
+	g = f->group ? group_at(f->group) : NULL;
+	if (g)
+		group_release(g, f->group);
+	pool_put(&flow_pool, c->spare);
+	c->spare = 0;
+}
+
+/* The flow takes turns from now on. */
+static __noinline void turn_push(struct vsfq_class_queue *c, struct flow *f,
+				 struct group *g, __u32 i)
+{
+	if (f->on_turn)
+		return;
+	f->on_turn = true;
+	list_push(&g->flows, &flows, i, TURN_FLOW);
+	if (g->on_turn)
+		return;
+	g->on_turn = true;
+	list_push(&c->groups, &groups, f->group, TURN_GROUP);
+}
+
+/* A flow that got a packet: does it go first? */
+static __always_inline void flow_wake(struct vsfq_class_queue *c,
+				      struct flow *f, struct group *g, __u32 i)
+{
+	if (f->on_fresh)
+		return;
+	if (f->packets == 1 && f->deficit > 0) {
+		f->on_fresh = true;
+		list_push(&c->fresh, &flows, i, FRESH_FLOW);
+		return;
+	}
+	turn_push(c, f, g, i);
+}
+
+static __always_inline void slot_push(struct vsfq_queue *q, struct flow *f,
+				      __u32 i, struct slot *slot, __u32 s)
+{
+	struct vsfq_class_queue *c = class_of(q, f->key.class);
+	struct group *g = group_at(f->group);
+
+	if (!c || !g)
+		return;
+	list_push(&f->slots, &slots, s, QUEUED_SLOT);
+	if (!c->packets && c->vtime < q->vtime)
+		c->vtime = q->vtime;
+	f->packets++;
+	f->memory += slot->memory;
+	c->packets++;
+	c->bytes += slot->length;
+	c->memory += slot->memory;
+	if (slot->datagram) {
+		c->datagrams++;
+		fat_update(c, f, i);
+	}
+	flow_wake(c, f, g, i);
+}
+
+/* Take the first packet of a flow off its queue. */
+static __always_inline __u32 slot_pop(struct vsfq_class_queue *c,
+				      struct flow *f, __u32 i)
+{
+	__u32 s = f->slots.head;
+	struct slot *slot = slot_at(s);
+
+	if (!s || !slot)
+		return 0;
+	list_pop(&f->slots, &slots, QUEUED_SLOT);
+	f->packets--;
+	f->memory -= slot->memory;
+	c->packets--;
+	c->bytes -= slot->length;
+	c->memory -= slot->memory;
+	if (slot->datagram)
+		c->datagrams--;
+	if (f->level)
+		fat_update(c, f, i);
+	return s;
+}
+
+static __always_inline bool over_limit(struct vsfq_class_queue *c)
+{
+	return c->datagrams > limit_datagrams ||
+	       (c->datagrams && c->memory > limit_memory);
+}
+
+static __always_inline void count_drop(struct Qdisc *sch,
+				       struct vsfq_class_queue *c,
+				       __u32 length, __u32 reason)
+{
+	c->drops[reason]++;
+	sch->qstats.drops++;
+	sch->q.qlen--;
+	sch->qstats.backlog -= length;
+}
+
+/* Drop the oldest datagram of the fattest flow of a class. */
+static __noinline bool drop_fattest(struct Qdisc *sch,
+				    struct vsfq_class_queue *c, __u32 reason,
+				    struct bpf_sk_buff_ptr *to_free)
+{
+	__u32 s, i = fattest(c);
+	struct flow *f = flow_at(i);
+	struct sk_buff *skb;
+	struct slot *slot;
+
+	if (!i || !f)
+		return false;
+	s = slot_pop(c, f, i);
+	slot = slot_at(s);
+	if (!s || !slot || reason >= VSFQ_NR_DROPS)
+		return false;
+	count_drop(sch, c, slot->length, reason);
+	skb = bpf_kptr_xchg(&slot->skb, NULL);
+	if (skb)
+		bpf_qdisc_skb_drop(skb, to_free);
+	pool_put(&slot_pool, s);
+	return true;
+}
+
+/* A free slot, if need be that of a datagram. */
+static __always_inline __u32 slot_make(struct Qdisc *sch, struct vsfq_queue *q,
+				       struct bpf_sk_buff_ptr *to_free)
+{
+	__u32 s = slot_get();
+
+	if (s)
+		return s;
+	if (!drop_fattest(sch, &q->class[VSFQ_CLASS_DGRAM], VSFQ_DROP_POOL,
+			  to_free))
+		return 0;
+	return slot_get();
+}
+
+static __always_inline void enforce_limit(struct Qdisc *sch,
+					  struct vsfq_class_queue *c,
+					  struct bpf_sk_buff_ptr *to_free)
+{
+	__u32 reason;
+	int i;
+
+	bpf_for(i, 0, MAX_DROPS) {
+		if (!over_limit(c))
+			break;
+		reason = c->datagrams > limit_datagrams ? VSFQ_DROP_PACKETS :
+							  VSFQ_DROP_MEMORY;
+		if (!drop_fattest(sch, c, reason, to_free))
+			break;
+	}
+}
+
+/* The class the classifier chose, or the default policy's. */
+static __always_inline __u32 packet_class(struct sk_buff *skb, __u32 type)
+{
+	__u32 class = skb->tc_index & ~VSFQ_TC_MASK;
+
+	if ((skb->tc_index & VSFQ_TC_MASK) == VSFQ_TC_MARK &&
+	    class < VSFQ_NR_CLASSES)
+		return class;
+	return vsock_class(type);
+}
+
+static __always_inline __u32 packet_cost(struct sk_buff *skb)
+{
+	struct skb_shared_info *info;
+	__u32 segs;
+
+	info = bpf_core_cast(skb->head + skb->end, struct skb_shared_info);
+	segs = info->gso_segs ?: 1;
+	return segs * overhead + skb->len;
+}
+
+static __always_inline void packet_describe(struct sk_buff *skb,
+					    struct vsfq_queue *q,
+					    struct packet *p)
+{
+	struct vsock_tuple *tuple = &p->key.tuple;
+
+	p->length = ((struct qdisc_skb_cb *)skb->cb)->pkt_len;
+	p->memory = skb->truesize;
+	p->cost = packet_cost(skb);
+	p->key.queue = q->id;
+	if (skb->protocol == bpf_htons(ETH_P_VSOCK) &&
+	    vsock_parse((struct __sk_buff *)skb, tuple)) {
+		if (skb->sk)
+			p->cgroup = skb->sk->sk_cgrp_data.cgroup->kn->id;
+	} else {
+		tuple->src_port = skb->hash;
+	}
+	p->datagram = vsock_class(tuple->type) == VSFQ_CLASS_DGRAM;
+	p->key.class = packet_class(skb, tuple->type);
+}
+
+static __always_inline void slot_fill(struct slot *slot, struct packet *p)
+{
+	slot->cost = p->cost;
+	slot->memory = p->memory;
+	slot->length = p->length;
+	slot->datagram = p->datagram;
+	slot->queued_at = bpf_ktime_get_ns();
+}
+
+SEC("struct_ops")
+int BPF_PROG(vsfq_enqueue, struct sk_buff *skb, struct Qdisc *sch,
+	     struct bpf_sk_buff_ptr *to_free)
+{
+	struct vsfq_queue *q = queue_of(sch);
+	struct vsfq_class_queue *c;
+	struct packet p = {};
+	struct slot *slot;
+	struct flow *f;
+	__u32 i, s;
+
+	if (!q)
+		goto drop;
+	packet_describe(skb, q, &p);
+	i = flow_of(q, &p);
+	f = flow_at(i);
+	if (!i || !f)
+		goto drop;
+	c = class_of(q, f->key.class);
+	if (!c)
+		goto drop;
+	s = slot_make(sch, q, to_free);
+	slot = slot_at(s);
+	if (!s || !slot) {
+		c->drops[VSFQ_DROP_POOL]++;
+		goto drop;
+	}
+	slot_fill(slot, &p);
+	slot_push(q, f, i, slot, s);
+	sch->q.qlen++;
+	sch->qstats.backlog += p.length;
+	skb = bpf_kptr_xchg(&slot->skb, skb);
+	if (skb)
+		bpf_qdisc_skb_drop(skb, to_free);
+	enforce_limit(sch, c, to_free);
+	return NET_XMIT_SUCCESS;
+drop:
+	bpf_qdisc_skb_drop(skb, to_free);
+	sch->qstats.drops++;
+	return NET_XMIT_DROP;
+}
+
+/* The flow at the head of the fresh list sends, or goes to take turns. */
+static __noinline __u32 serve_fresh(struct vsfq_class_queue *c, bool drain)
+{
+	__u32 i = c->fresh.head;
+	struct flow *f = flow_at(i);
+	struct group *g = f ? group_at(f->group) : NULL;
+	struct slot *slot;
+
+	if (!f || !g) {
+		c->fresh.head = 0;
+		return 0;
+	}
+	slot = f->packets ? slot_at(f->slots.head) : NULL;
+	if (slot && !drain && slot->cost <= f->deficit &&
+	    g->deficit > -borrow) {
+		f->deficit -= slot->cost;
+		g->deficit -= slot->cost;
+		return slot_pop(c, f, i);
+	}
+	list_pop(&c->fresh, &flows, FRESH_FLOW);
+	f->on_fresh = false;
+	turn_push(c, f, g, i);
+	return 0;
+}
+
+/* One step of the round of a group: a packet, or a flow leaves or rotates. */
+static __noinline __u32 serve_flow(struct vsfq_queue *q,
+				   struct vsfq_class_queue *c,
+				   struct group *g, bool drain)
+{
+	__u32 i = g->flows.head;
+	struct flow *f = flow_at(i);
+	struct slot *slot;
+
+	if (!f)
+		return 0;
+	slot = f->packets ? slot_at(f->slots.head) : NULL;
+	if (!slot) {
+		list_pop(&g->flows, &flows, TURN_FLOW);
+		f->on_turn = false;
+		flow_release(q, g, f, i);
+		return 0;
+	}
+	if (f->deficit <= 0 && !drain) {
+		f->deficit += quantum;
+		list_rotate(&g->flows, &flows, TURN_FLOW);
+		return 0;
+	}
+	f->deficit -= slot->cost;
+	g->deficit -= slot->cost;
+	return slot_pop(c, f, i);
+}
+
+/* One step of the round of a class. */
+static __noinline __u32 serve_group(struct vsfq_queue *q,
+				    struct vsfq_class_queue *c, bool drain)
+{
+	__u32 i = c->groups.head;
+	struct group *g = group_at(i);
+
+	if (!g) {
+		c->groups.head = 0;
+		return 0;
+	}
+	if (g->deficit <= 0 && !drain) {
+		g->deficit += quantum;
+		list_rotate(&c->groups, &groups, TURN_GROUP);
+		return 0;
+	}
+	if (g->flows.head)
+		return serve_flow(q, c, g, drain);
+	list_pop(&c->groups, &groups, TURN_GROUP);
+	g->on_turn = false;
+	if (!g->members)
+		group_release(g, i);
+	return 0;
+}
+
+static __always_inline __u32 serve(struct vsfq_queue *q,
+				   struct vsfq_class_queue *c, bool drain)
+{
+	if (c->fresh.head)
+		return serve_fresh(c, drain);
+	return serve_group(q, c, drain);
+}
+
+/*
+ * The class with packets that is most behind, VSFQ_NR_CLASSES if there is
+ * none. On request only of those with fresh flows and not beyond "until".
+ */
+static __always_inline __u32 class_behind(struct vsfq_queue *q, bool fresh,
+					  __u64 until)
+{
+	__u32 i, best = VSFQ_NR_CLASSES;
+	__u64 least = until;
+
+	for (i = 0; i < VSFQ_NR_CLASSES; i++) {
+		struct vsfq_class_queue *c = &q->class[i];
+
+		if (!c->packets || (fresh && !c->fresh.head))
+			continue;
+		if (c->vtime > least)
+			continue;
+		least = c->vtime;
+		best = i;
+	}
+	return best;
+}
+
+/* Any class with something on its lists, VSFQ_NR_CLASSES if there is none. */
+static __always_inline __u32 class_linked(struct vsfq_queue *q)
+{
+	__u32 i;
+
+	for (i = 0; i < VSFQ_NR_CLASSES; i++)
+		if (q->class[i].fresh.head || q->class[i].groups.head)
+			break;
+	return i;
+}
+
+static __noinline __u32 class_next(struct vsfq_queue *q)
+{
+	__u32 first, i = class_behind(q, false, ~0ULL);
+	struct vsfq_class_queue *c = class_of(q, i);
+
+	/* Idle: forget the flows, unless they are few and may come back. */
+	if (!c)
+		return q->flows > KEEP_FLOWS ? class_linked(q) :
+					       VSFQ_NR_CLASSES;
+	q->vtime = c->vtime;
+	first = class_behind(q, true, c->vtime + (borrow << VTIME_SHIFT));
+	return first < VSFQ_NR_CLASSES ? first : i;
+}
+
+static __always_inline void count_sent(struct vsfq_class_queue *c, __u32 class,
+				       struct slot *slot)
+{
+	__u64 usecs = (bpf_ktime_get_ns() - slot->queued_at) / 1000;
+	__u32 bucket = log2_above(usecs, VSFQ_NR_BUCKETS - 1);
+
+	c->sent.packets++;
+	c->sent.bytes += slot->length;
+	c->sent.cost += slot->cost;
+	c->vtime += ((__u64)slot->cost << VTIME_SHIFT) /
+		    (weight[class % VSFQ_NR_CLASSES] ?: 1);
+	c->sojourn[bucket % VSFQ_NR_BUCKETS]++;
+}
+
+SEC("struct_ops")
+struct sk_buff *BPF_PROG(vsfq_dequeue, struct Qdisc *sch)
+{
+	struct vsfq_queue *q = queue_of(sch);
+	struct vsfq_class_queue *c;
+	struct sk_buff *skb;
+	struct slot *slot;
+	__u32 class, s;
+	int i;
+
+	if (!q)
+		return NULL;
+	bpf_for(i, 0, MAX_STEPS) {
+		class = class_next(q);
+		c = class_of(q, class);
+		if (!c)
+			return NULL;
+		s = serve(q, c, false);
+		slot = slot_at(s);
+		if (!s || !slot)
+			continue;
+		count_sent(c, class, slot);
+		sch->q.qlen--;
+		sch->qstats.backlog -= slot->length;
+		skb = bpf_kptr_xchg(&slot->skb, NULL);
+		pool_put(&slot_pool, s);
+		if (skb)
+			bpf_qdisc_bstats_update(sch, skb);
+		return skb;
+	}
+	/* Packets of absurd cost: go on in the next round, do not stall. */
+	bpf_qdisc_watchdog_schedule(sch, bpf_ktime_get_ns() + RETRY_NS, 0);
+	return NULL;
+}
+
+/* Free everything that is queued and forget every flow. */
+SEC("struct_ops")
+void BPF_PROG(vsfq_reset, struct Qdisc *sch)
+{
+	struct vsfq_queue *q = queue_of(sch);
+	struct vsfq_class_queue *c;
+	struct sk_buff *skb;
+	struct slot *slot;
+	__u32 s;
+	int i;
+
+	sch->q.qlen = 0;
+	sch->qstats.backlog = 0;
+	if (!q)
+		return;
+	bpf_for(i, 0, MAX_STEPS_RESET) {
+		c = class_of(q, class_linked(q));
+		if (!c)
+			break;
+		s = serve(q, c, true);
+		slot = slot_at(s);
+		if (!s || !slot)
+			continue;
+		c->drops[VSFQ_DROP_RESET]++;
+		skb = bpf_kptr_xchg(&slot->skb, NULL);
+		pool_put(&slot_pool, s);
+		if (skb)
+			bpf_kfree_skb(skb);
+	}
+}
+
+SEC("struct_ops")
+int BPF_PROG(vsfq_init, struct Qdisc *sch, struct nlattr *opt,
+	     struct netlink_ext_ack *extack)
+{
+	struct vsfq_queue_key key = queue_key(sch);
+	struct vsfq_queue *q;
+	__u32 i;
+
+	if (bpf_map_update_elem(&queues, &key, (void *)&new_queue, BPF_ANY))
+		return -ENOMEM;
+	q = bpf_map_lookup_elem(&queues, &key);
+	if (!q)
+		return -ENOMEM;
+	q->id = __sync_fetch_and_add(&last_queue_id, 1) + 1;
+	for (i = 0; i < VSFQ_NR_CLASSES; i++)
+		if (spare_new(q, i))
+			return -ENOMEM;
+	return 0;
+}
+
+/* Follows a reset, and an init that failed half way. */
+SEC("struct_ops")
+void BPF_PROG(vsfq_destroy, struct Qdisc *sch)
+{
+	struct vsfq_queue_key key = queue_key(sch);
+	struct vsfq_queue *q = bpf_map_lookup_elem(&queues, &key);
+	__u32 i;
+
+	if (!q)
+		return;
+	for (i = 0; i < VSFQ_NR_CLASSES; i++)
+		spare_release(q, i);
+	bpf_map_delete_elem(&queues, &key);
+}
+
+SEC(".struct_ops.link")
+struct Qdisc_ops vsfq = {
+	.enqueue = (void *)vsfq_enqueue,
+	.dequeue = (void *)vsfq_dequeue,
+	.reset = (void *)vsfq_reset,
+	.init = (void *)vsfq_init,
+	.destroy = (void *)vsfq_destroy,
+	.id = "vsfq",
+};

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the BPF programs and the loader share: keys and values of the maps,
+ * counters, caps. Includers provide __u types (vmlinux.h or linux/types.h).
+ */
+#ifndef VSFQ_H
+#define VSFQ_H
+
+#define VSFQ_MAX_QUEUES		256	/* qdiscs of kind vsfq on a machine */
+#define VSFQ_MAX_PACKETS	65536	/* packets queued in all of them */
+#define VSFQ_MAX_FLOWS		16384	/* flows scheduled at one time */
+#define VSFQ_MAX_GROUPS		4096	/* groups scheduled at one time */
+#define VSFQ_FLOW_TABLE		16384	/* flows remembered per device */
+#define VSFQ_NR_BUCKETS		32	/* of a log2 histogram of usecs */
+#define VSFQ_NR_LEVELS		32	/* of flows sorted by log2 of memory */
+
+/* skb->tc_index of a packet that the classifier has seen: mark | class */
+#define VSFQ_TC_MARK		0x5600
+#define VSFQ_TC_MASK		0xff00
+
+enum vsfq_class {
+	VSFQ_CLASS_STREAM,		/* stream and seqpacket sockets */
+	VSFQ_CLASS_DGRAM,		/* datagrams, and what is not vsock */
+	VSFQ_NR_CLASSES,
+};
+
+enum vsfq_drop {
+	VSFQ_DROP_PACKETS,		/* class over its limit of datagrams */
+	VSFQ_DROP_MEMORY,		/* class over its limit of memory */
+	VSFQ_DROP_POOL,			/* all of VSFQ_MAX_PACKETS in use */
+	VSFQ_DROP_RESET,		/* qdisc reset: replaced, device down */
+	VSFQ_NR_DROPS,
+};
+
+struct vsfq_stats {
+	__u64 packets;
+	__u64 bytes;
+	__u64 cost;
+};
+
+/* The classifier's maps, one set per device. */
+
+struct vsfq_flow_key {
+	__u32 local_cid;
+	__u32 local_port;
+	__u32 peer_cid;
+	__u32 peer_port;
+	__u32 type;
+};
+
+struct vsfq_flow_stats {
+	struct vsfq_stats sent;
+	struct vsfq_stats received;
+	__u64 cgroup;			/* of the sender here, 0: unknown */
+	__u64 last_seen;		/* CLOCK_MONOTONIC, ns */
+	__u32 uid;
+	__u32 class;
+};
+
+struct vsfq_class_stats {
+	struct vsfq_stats sent;
+	struct vsfq_stats received;
+};
+
+struct vsfq_device_stats {
+	struct vsfq_stats sent;
+	struct vsfq_stats received;
+	__u64 foreign;			/* packets without a vsock header */
+	__u64 untracked;		/* packets that found no flow entry */
+};
+
+/* The scheduler's map "queues": one entry per qdisc of kind vsfq. */
+
+struct vsfq_queue_key {
+	__u32 netns;			/* inode number of the namespace */
+	__u32 ifindex;
+	__u32 handle;			/* as in tc, both 0 for a default qdisc */
+	__u32 parent;
+};
+
+/* A list of slots, flows or groups, by index; 0 is no element. */
+struct vsfq_list {
+	__u32 head;
+	__u32 tail;
+};
+
+struct vsfq_class_queue {
+	struct vsfq_stats sent;		/* what left the queue */
+	__u64 memory;			/* queued, as skb->truesize counts it */
+	__u64 bytes;			/* queued */
+	__u32 packets;			/* queued */
+	__u32 datagrams;		/* queued, of them droppable */
+	__u64 drops[VSFQ_NR_DROPS];
+	__u64 sojourn[VSFQ_NR_BUCKETS];	/* bucket n: below 2^n usecs */
+
+	__u64 vtime;			/* service received over weight */
+	struct vsfq_list fresh;		/* flows that go first */
+	struct vsfq_list groups;	/* groups that take turns */
+	__u32 spare;			/* flow used when the pool is empty */
+	__u32 levels;			/* bit n: fat[n] is not empty */
+	__u32 fat[VSFQ_NR_LEVELS];	/* datagram flows by log2 of memory */
+};
+
+struct vsfq_queue {
+	__u32 id;			/* never used twice */
+	__u32 flows;			/* in use */
+	__u64 vtime;			/* of the class served last */
+	struct vsfq_class_queue class[VSFQ_NR_CLASSES];
+};
+
+#endif

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <unistd.h>
+
+#include "classifier.h"
+#include "classify.skel.h"
+#include "device.h"
+#include "pins.h"
+
+static const char * const directions[] = { "egress", "ingress" };
+
+#define NR_DIRECTIONS	2
+
+static int link_ifindex(struct bpf_link *link)
+{
+	struct bpf_link_info info = { };
+	__u32 size = sizeof(info);
+
+	if (bpf_link_get_info_by_fd(bpf_link__fd(link), &info, &size))
+		return -errno;
+	return info.tcx.ifindex;
+}
+
+int classifier_ifindex(const char *name)
+{
+	struct bpf_link *link;
+	char path[PATH_MAX];
+	int ifindex;
+
+	link = bpf_link__open(pins_path(path, name, directions[0]));
+	if (!link)
+		return -errno;
+	ifindex = link_ifindex(link);
+	bpf_link__destroy(link);
+	return ifindex;
+}
+
+/*
+ * The attachment of one direction: that of the version before, now running our
+ * program, or a new one. "old" is the program to go back to.
+ */
+static struct bpf_link *take_link(const struct device *dev, const char *way,
+				  struct bpf_program *prog, __u32 *old)
+{
+	struct bpf_link_info info = { };
+	__u32 size = sizeof(info);
+	struct bpf_link *link;
+	char path[PATH_MAX];
+
+	*old = 0;
+	link = bpf_link__open(pins_path(path, dev->name, way));
+	if (!link || link_ifindex(link) != dev->ifindex ||
+	    bpf_link_get_info_by_fd(bpf_link__fd(link), &info, &size)) {
+		bpf_link__destroy(link);
+		return bpf_program__attach_tcx(prog, dev->ifindex, NULL);
+	}
+	if (bpf_link__update_program(link, prog)) {
+		bpf_link__destroy(link);
+		return NULL;
+	}
+	*old = info.prog_id;
+	return link;
+}
+
+static void give_back(struct bpf_link *link, __u32 old)
+{
+	int fd = old ? bpf_prog_get_fd_by_id(old) : -1;
+
+	if (fd >= 0) {
+		bpf_link_update(bpf_link__fd(link), fd, NULL);
+		close(fd);
+	}
+	bpf_link__destroy(link);
+}
+
+struct attachment {
+	struct bpf_link *link;
+	__u32 old;
+};
+
+static int pin_all(const char *staged, struct classify *skel,
+		   struct attachment *at)
+{
+	char path[PATH_MAX];
+	int i, err;
+
+	err = pins_add(staged, skel->obj);
+	for (i = 0; !err && i < NR_DIRECTIONS; i++)
+		err = bpf_link__pin(at[i].link,
+				    pins_path(path, staged, directions[i]));
+	return err;
+}
+
+static int stage(const struct device *dev, struct classify *skel,
+		 struct attachment *at)
+{
+	const char *staged;
+	int err;
+
+	err = pins_stage(&staged);
+	if (err)
+		return err;
+	err = pin_all(staged, skel, at) ?: pins_commit(staged, dev->name);
+	if (err)
+		pins_remove(staged);
+	return err;
+}
+
+static int attach(const struct device *dev, struct classify *skel)
+{
+	struct bpf_program *progs[] = { skel->progs.vsfq_egress,
+					skel->progs.vsfq_ingress };
+	struct attachment at[NR_DIRECTIONS] = { };
+	int i, err = 0;
+
+	for (i = 0; !err && i < NR_DIRECTIONS; i++) {
+		at[i].link = take_link(dev, directions[i], progs[i],
+				       &at[i].old);
+		if (!at[i].link)
+			err = -errno;
+	}
+	err = err ?: stage(dev, skel, at);
+	for (i = 0; i < NR_DIRECTIONS; i++)
+		if (at[i].link)
+			give_back(at[i].link, err ? at[i].old : 0);
+	return err;
+}
+
+int classifier_attach(const struct device *dev)
+{
+	struct classify *skel;
+	int err;
+
+	skel = classify__open_and_load();
+	if (!skel)
+		return -errno;
+	if (classifier_ifindex(dev->name) == dev->ifindex &&
+	    pins_same(dev->name, skel->obj))
+		err = 1;
+	else
+		err = attach(dev, skel);
+	classify__destroy(skel);
+	return err;
+}
+
+int classifier_detach(const char *name)
+{
+	return pins_remove(name);
+}
+
+static int open_map(const char *name, const char *map)
+{
+	char path[PATH_MAX];
+
+	return bpf_obj_get(pins_path(path, name, map));
+}
+
+static int read_array(const char *name, const char *map, int count,
+		      void *values, int size)
+{
+	int fd = open_map(name, map);
+	__u32 i;
+	int err = 0;
+
+	if (fd < 0)
+		return fd;
+	for (i = 0; !err && i < count; i++)
+		err = bpf_map_lookup_elem(fd, &i, (char *)values + i * size);
+	close(fd);
+	return err;
+}
+
+int classifier_read(const char *name, struct classifier_stats *stats)
+{
+	int err;
+
+	err = read_array(name, "device", 1, &stats->device,
+			 sizeof(stats->device));
+	return err ?: read_array(name, "classes", VSFQ_NR_CLASSES,
+				 stats->class, sizeof(stats->class[0]));
+}
+
+int classifier_flows(const char *name,
+		     void (*visit)(const struct vsfq_flow_key *key,
+				   const struct vsfq_flow_stats *stats,
+				   void *data),
+		     void *data)
+{
+	struct vsfq_flow_key key, *previous = NULL;
+	struct vsfq_flow_stats stats;
+	int i, fd = open_map(name, "flows");
+
+	if (fd < 0)
+		return fd;
+	/* A table in use never need come to its end: look at no more. */
+	for (i = 0; i < VSFQ_FLOW_TABLE; i++) {
+		if (bpf_map_get_next_key(fd, previous, &key))
+			break;
+		if (!bpf_map_lookup_elem(fd, &key, &stats))
+			visit(&key, &stats, data);
+		previous = &key;
+	}
+	close(fd);
+	return 0;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The classifier of a device: attached to tcx, pinned under its name. */
+#ifndef LOADER_CLASSIFIER_H
+#define LOADER_CLASSIFIER_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+
+#include "../bpf/vsfq.h"
+
+struct device;
+
+/*
+ * Attach, or put this version in the place of another without a packet in
+ * between that no classifier sees. Returns 1 if this version was attached
+ * before, 0 if it is now, or -errno; on error nothing has changed.
+ */
+int classifier_attach(const struct device *dev);
+
+/* Detach what is pinned under this name. */
+int classifier_detach(const char *name);
+
+/* The device it is attached to; 0 if that device is gone. */
+int classifier_ifindex(const char *name);
+
+struct classifier_stats {
+	struct vsfq_device_stats device;
+	struct vsfq_class_stats class[VSFQ_NR_CLASSES];
+};
+
+int classifier_read(const char *name, struct classifier_stats *stats);
+
+/* Call for each flow; the order is the table's. */
+int classifier_flows(const char *name,
+		     void (*visit)(const struct vsfq_flow_key *key,
+				   const struct vsfq_flow_stats *stats,
+				   void *data),
+		     void *data);
+
+#endif

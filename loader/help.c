@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <stdio.h>
+
+#include "vsfq.h"
+
+int command_help(const struct options *opt, char **arguments)
+{
+	const struct command *c;
+
+	printf("usage: vsfq [-j] [-s] [-v] COMMAND [ARGUMENT]\n\ncommands:\n");
+	for (c = commands; c->name; c++)
+		printf("  %-8s %-8s %s\n", c->name, c->arguments, c->help);
+	printf("\noptions:\n"
+	       "  -j, --json        output and errors as JSON\n"
+	       "  -s, --statistics  more figures\n"
+	       "  -v, --verbose     messages of libbpf; twice: its debugging\n"
+	       "  -h, --help        the same as help\n");
+	return EXIT_DONE;
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "log.h"
+#include "vsfq.h"
+
+const struct command commands[] = {
+	{ "attach", "DEV|all", "schedule and account the packets of a device",
+	  1, 1, command_attach },
+	{ "detach", "DEV|all", "undo attach; the default qdisc comes back",
+	  1, 1, command_detach },
+	{ "show", "[DEV]", "devices, classes, drops; with -s also flows",
+	  0, 1, command_show },
+	{ "version", "", "the version of this program", 0, 0, command_version },
+	{ "help", "", "this text", 0, 0, command_help },
+	{ }
+};
+
+static const struct option long_options[] = {
+	{ "json", no_argument, NULL, 'j' },
+	{ "statistics", no_argument, NULL, 's' },
+	{ "verbose", no_argument, NULL, 'v' },
+	{ "help", no_argument, NULL, 'h' },
+	{ }
+};
+
+static int usage_error(const struct options *opt, const char *reason,
+		       const char *object)
+{
+	complain(opt, "%s \"%s\" (try: vsfq help)", reason, object);
+	return EXIT_USAGE;
+}
+
+static const struct command *find_command(const char *name)
+{
+	const struct command *c;
+
+	for (c = commands; c->name; c++)
+		if (!strcmp(c->name, name))
+			return c;
+	return NULL;
+}
+
+static int run_command(const struct options *opt, char **arguments, int count)
+{
+	const struct command *c;
+
+	if (!count) {
+		complain(opt, "no command given (try: vsfq help)");
+		return EXIT_USAGE;
+	}
+	c = find_command(arguments[0]);
+	if (!c)
+		return usage_error(opt, "unknown command", arguments[0]);
+	if (count - 1 < c->min_arguments)
+		return usage_error(opt, "missing argument for", c->name);
+	if (count - 1 > c->max_arguments)
+		return usage_error(opt, "surplus argument",
+				   arguments[c->max_arguments + 1]);
+	return c->run(opt, arguments + 1);
+}
+
+int main(int argc, char **argv)
+{
+	struct options opt = { };
+	int c;
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, "jsvh", long_options, NULL)) != -1) {
+		switch (c) {
+		case 'j':
+			opt.json = true;
+			break;
+		case 's':
+			opt.statistics = true;
+			break;
+		case 'v':
+			opt.verbose++;
+			break;
+		case 'h':
+			return command_help(&opt, NULL);
+		default:
+			return usage_error(&opt, "unknown option",
+					   argv[optind - 1]);
+		}
+	}
+	log_start(&opt);
+	return run_command(&opt, argv + optind, argc - optind);
+}

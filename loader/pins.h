@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What outlives this program is pinned:
+ *
+ *	/sys/fs/bpf/vsfq/@qdisc/	the qdisc: its registration (link), its
+ *					programs, the map "queues"
+ *	/sys/fs/bpf/vsfq/DEV/		the classifier of a device: its two
+ *					attachments, programs and maps
+ *
+ * A directory is filled under another name ("@" is no device's) and then
+ * takes its place in one step, so it is whole or not there.
+ */
+#ifndef LOADER_PINS_H
+#define LOADER_PINS_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+struct bpf_object;
+
+#define PINS_QDISC	"@qdisc"
+
+/* The path of "object" in the directory of "owner"; either may be NULL. */
+const char *pins_path(char path[PATH_MAX], const char *owner,
+		      const char *object);
+
+/* Make an empty staging directory; returns its owner name. */
+int pins_stage(const char **owner);
+
+/* Pin every program and map of an object. */
+int pins_add(const char *owner, struct bpf_object *obj);
+
+/* The staging directory becomes the owner's; what was there goes away. */
+int pins_commit(const char *staged, const char *owner);
+
+/* Unpin everything of an owner. */
+int pins_remove(const char *owner);
+
+/* Remove the top directory if nothing is left in it. */
+void pins_cleanup(void);
+
+/* Are the pinned programs those of this object? */
+bool pins_same(const char *owner, struct bpf_object *obj);
+
+bool pins_exist(const char *owner);
+
+/* Does any device have pins? */
+bool pins_any(void);
+
+/* Call for each device with pins; stops at the first error. */
+int pins_each(int (*visit)(const char *owner, void *data), void *data);
+
+#endif

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef LOADER_REASON_H
+#define LOADER_REASON_H
+
+/* Why something failed, and what to do about it where that is known. */
+const char *reason(int err);
+
+#endif

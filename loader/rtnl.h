@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* One request to rtnetlink at a time. Everything returns 0 or -errno. */
+#ifndef LOADER_RTNL_H
+#define LOADER_RTNL_H
+
+#include <libmnl/libmnl.h>
+
+#define RTNL_BUFFER	8192
+
+/* Send a request; cb, if any, sees each message of the answer. */
+int rtnl_talk(struct nlmsghdr *nlh, mnl_cb_t cb, void *data);
+
+#endif

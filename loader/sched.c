@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "pins.h"
+#include "sched.h"
+#include "vsfq.skel.h"
+
+/* libbpf's own error for each of these would be a bare ESRCH or EINVAL. */
+static int check_kernel(void)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	int id;
+
+	if (!btf)
+		return -ENODATA;
+	id = btf__find_by_name_kind(btf, "bpf_struct_ops_Qdisc_ops",
+				    BTF_KIND_STRUCT);
+	btf__free(btf);
+	return id < 0 ? -EPROTONOSUPPORT : 0;
+}
+
+static int register_and_pin(struct vsfq *skel)
+{
+	const char *staged;
+	char path[PATH_MAX];
+	struct bpf_link *link;
+	int err;
+
+	err = pins_stage(&staged);
+	if (err)
+		return err;
+	err = pins_add(staged, skel->obj);
+	if (err)
+		goto unpin;
+	link = bpf_map__attach_struct_ops(skel->maps.vsfq);
+	if (!link) {
+		err = -errno;
+		goto unpin;
+	}
+	err = bpf_link__pin(link, pins_path(path, staged, "link")) ?:
+	      pins_commit(staged, PINS_QDISC);
+	/* Registered for as long as the link is pinned. */
+	bpf_link__destroy(link);
+	if (!err)
+		return 0;
+unpin:
+	pins_remove(staged);
+	return err;
+}
+
+/* Another version is in the way: its name must be free before ours is taken. */
+static int replace(struct vsfq *skel)
+{
+	int err = sched_unregister();
+
+	return err ?: register_and_pin(skel) ?: SCHED_REPLACED;
+}
+
+int sched_register(void)
+{
+	struct vsfq *skel;
+	int err;
+
+	err = check_kernel();
+	if (err)
+		return err;
+	skel = vsfq__open_and_load();
+	if (!skel)
+		return -errno;
+	if (!pins_exist(PINS_QDISC))
+		err = register_and_pin(skel) ?: SCHED_NEW;
+	else if (!pins_same(PINS_QDISC, skel->obj))
+		err = replace(skel);
+	else
+		err = SCHED_OURS;
+	vsfq__destroy(skel);
+	return err;
+}
+
+int sched_unregister(void)
+{
+	return pins_remove(PINS_QDISC);
+}
+
+int sched_read(const struct qdisc *q, struct vsfq_queue *stats)
+{
+	struct vsfq_queue_key key = {
+		.ifindex = q->ifindex,
+		.handle = q->handle,
+		.parent = q->parent,
+	};
+	char path[PATH_MAX];
+	struct stat netns;
+	int fd, err;
+
+	if (stat("/proc/self/ns/net", &netns))
+		return -errno;
+	key.netns = netns.st_ino;
+	fd = bpf_obj_get(pins_path(path, PINS_QDISC, "queues"));
+	if (fd < 0)
+		return fd;
+	err = bpf_map_lookup_elem(fd, &key, stats);
+	close(fd);
+	return err;
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "show.h"
+
+static json_int_t number(const json_t *object, const char *name)
+{
+	return json_integer_value(json_object_get(object, name));
+}
+
+static const char *string(const json_t *object, const char *name)
+{
+	return json_string_value(json_object_get(object, name)) ?: "";
+}
+
+static void text_stats(const char *label, const json_t *stats)
+{
+	if (!stats)
+		return;
+	printf("    %-8s %12" JSON_INTEGER_FORMAT " packets %16"
+	       JSON_INTEGER_FORMAT " bytes %16" JSON_INTEGER_FORMAT " cost\n",
+	       label, number(stats, "packets"), number(stats, "bytes"),
+	       number(stats, "cost"));
+}
+
+static void text_drops(json_t *drops)
+{
+	const char *name;
+	json_t *value;
+
+	printf("    dropped ");
+	json_object_foreach(drops, name, value)
+		printf(" %s %" JSON_INTEGER_FORMAT, name,
+		       json_integer_value(value));
+	printf("\n");
+}
+
+static void text_queue(const json_t *class)
+{
+	json_t *backlog = json_object_get(class, "backlog");
+	json_t *sojourn = json_object_get(class, "sojourn_us");
+
+	if (!backlog)
+		return;
+	text_stats("served", json_object_get(class, "served"));
+	printf("    backlog  %12" JSON_INTEGER_FORMAT " packets %16"
+	       JSON_INTEGER_FORMAT " bytes %16" JSON_INTEGER_FORMAT
+	       " memory\n", number(backlog, "packets"),
+	       number(backlog, "bytes"), number(backlog, "memory"));
+	printf("    in queue p50 < %" JSON_INTEGER_FORMAT "us p99 < %"
+	       JSON_INTEGER_FORMAT "us\n", number(sojourn, "p50"),
+	       number(sojourn, "p99"));
+	text_drops(json_object_get(class, "drops"));
+}
+
+static void text_class(const json_t *class)
+{
+	printf("  class %s\n", string(class, "name"));
+	text_stats("sent", json_object_get(class, "sent"));
+	text_stats("received", json_object_get(class, "received"));
+	text_queue(class);
+}
+
+static void text_flow(const json_t *flow)
+{
+	printf("  flow %" JSON_INTEGER_FORMAT ":%" JSON_INTEGER_FORMAT " %"
+	       JSON_INTEGER_FORMAT ":%" JSON_INTEGER_FORMAT
+	       " %s class %s cgroup %" JSON_INTEGER_FORMAT " uid %"
+	       JSON_INTEGER_FORMAT "\n", number(flow, "local_cid"),
+	       number(flow, "local_port"), number(flow, "peer_cid"),
+	       number(flow, "peer_port"), string(flow, "type"),
+	       string(flow, "class"), number(flow, "cgroup"),
+	       number(flow, "uid"));
+	text_stats("sent", json_object_get(flow, "sent"));
+	text_stats("received", json_object_get(flow, "received"));
+}
+
+static void text_device(const json_t *device)
+{
+	json_t *qdisc = json_object_get(device, "qdisc");
+	const char *port = string(device, "port");
+	json_t *item;
+	size_t i;
+
+	printf("%s %s%s%s %s\n", string(device, "device"), port,
+	       *port ? " " : "",
+	       json_is_true(json_object_get(device, "up")) ? "up" : "down",
+	       json_is_true(json_object_get(device, "attached")) ?
+	       "attached" : "not attached");
+	printf("  qdisc %s backlog %" JSON_INTEGER_FORMAT " packets %"
+	       JSON_INTEGER_FORMAT " bytes, dropped %" JSON_INTEGER_FORMAT
+	       "\n", string(qdisc, "kind"), number(qdisc, "qlen"),
+	       number(qdisc, "backlog"), number(qdisc, "drops"));
+	json_array_foreach(json_object_get(device, "classes"), i, item)
+		text_class(item);
+	json_array_foreach(json_object_get(device, "flows"), i, item)
+		text_flow(item);
+}
+
+void show_text(const json_t *devices)
+{
+	json_t *device;
+	size_t i;
+
+	json_array_foreach(devices, i, device)
+		text_device(device);
+}

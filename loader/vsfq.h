@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What every command knows: its options, its table entry, how to complain. */
+#ifndef LOADER_VSFQ_H
+#define LOADER_VSFQ_H
+
+#include <stdbool.h>
+
+#define VSFQ_VERSION	"0.1"
+
+enum exit_code {
+	EXIT_DONE,
+	EXIT_FAILED,
+	EXIT_USAGE,
+};
+
+struct options {
+	bool json;
+	bool statistics;
+	int verbose;
+};
+
+struct command {
+	const char *name;
+	const char *arguments;
+	const char *help;
+	int min_arguments;
+	int max_arguments;
+	int (*run)(const struct options *opt, char **arguments);
+};
+
+extern const struct command commands[];
+
+int command_attach(const struct options *opt, char **arguments);
+int command_detach(const struct options *opt, char **arguments);
+int command_show(const struct options *opt, char **arguments);
+int command_version(const struct options *opt, char **arguments);
+int command_help(const struct options *opt, char **arguments);
+
+/* One message: what failed, on which object, why. Returns EXIT_FAILED. */
+int complain(const struct options *opt, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#endif
