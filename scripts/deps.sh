@@ -1,0 +1,39 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Install the Debian packages that building and testing need; nothing else on
+# the machine changes, and nothing at all when they are there already.
+
+set -euo pipefail
+
+packages=(
+	# the kernel, libbpf, bpftool
+	bc bison curl debian-archive-keyring flex gcc git libc6-dev libcap-dev
+	libelf-dev libssl-dev lz4 make pahole perl python3 xz-utils zlib1g-dev
+	# the BPF programs, the loader, the load tool, the manual pages
+	clang-19 libcmocka-dev libjansson-dev libmnl-dev llvm-19 scdoc
+	# the test bed, and the kernel's own vsock tests
+	busybox-static cpio gnuplot-nox iproute2 liburing-dev qemu-system-x86
+)
+
+missing=()
+for p in "${packages[@]}"; do
+	dpkg-query -W -f '${db:Status-Abbrev}' "$p" 2>/dev/null | grep -q '^ii' ||
+		missing+=("$p")
+done
+
+if [ ${#missing[@]} -eq 0 ]; then
+	exit 0
+fi
+
+if [ "$(id -u)" -ne 0 ]; then
+	echo "vsfq: these packages are missing, install them as root:" >&2
+	echo "  apt-get install --no-install-recommends ${missing[*]}" >&2
+	exit 1
+fi
+
+echo "vsfq: installing ${missing[*]}" >&2
+export DEBIAN_FRONTEND=noninteractive
+install=(apt-get -q -y install --no-install-recommends "${missing[@]}")
+# The machine's package lists may be old: read them again only when needed.
+"${install[@]}" || { apt-get -q update && "${install[@]}"; }

@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The test bed: a host VM and, inside it, guest VMs, from one kernel.
+
+    this machine                    directories of one test run
+      |  9p: "/" read-only            SHARE/        the host's jobs and logs
+      |  virtio-serial, one port      SHARE/CID/    a guest's jobs and logs
+      v  for each agent
+    host VM (KVM, vhost_vsock) -- tap CID, 192.168.CID.1 (for vsock_test)
+      |  9p: its own "/"
+      v  virtio-serial: the host's port N passed through, so that this
+         machine talks to the guest's agent directly
+    guest VM (virtio_transport), vhost-vsock-pci guest-cid=CID
+
+Commands travel as files (Vm.start), notice of them by virtio-serial: ready
+and done are events, nothing polls and nothing reads a console. The consoles
+go to files; what a kernel prints there at "warning" and above is what the
+runner looks for after each test.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))))
+AGENT = os.path.join(TOP, "tests/vm/agent")
+INIT = os.path.join(TOP, "tests/vm/init")
+QEMU = "qemu-system-x86_64"
+
+# Warnings only: each character costs VM exits, twice emulated in a guest.
+# A stalled CPU is normal when two virtual CPUs share a busy real one.
+CMDLINE = ("console=ttyS0 panic=-1 loglevel=5 "
+           "rcupdate.rcu_cpu_stall_timeout=120 "
+           "vmw_vsock_virtio_transport.dgram=%s vhost_vsock.dgram=%s ")
+
+
+class BedError(Exception):
+    """The test bed itself failed, not a test."""
+
+
+class Job:
+    """A command that runs in a VM."""
+
+    def __init__(self, vm, ident, limit):
+        self.vm, self.ident, self.limit = vm, ident, limit
+        self.status = None
+        self.done = threading.Event()
+
+    def wait(self):
+        """Return the exit status; 124 stands for out of time."""
+        # The agent enforces the limit; the rest is for a VM that hangs.
+        if not self.done.wait(self.limit + 60):
+            raise BedError("the %s does not answer" % self.vm.name)
+        if self.status is None:
+            raise BedError("the %s is gone" % self.vm.name)
+        return self.status
+
+    @property
+    def output(self):
+        """What the command has written until now."""
+        path = os.path.join(self.vm.share, self.ident + ".out")
+        with open(path, errors="replace") as f:
+            return f.read()
+
+
+class Vm:
+    """One agent: runs commands in the host or in a guest."""
+
+    def __init__(self, name, share):
+        self.name, self.share = name, share
+        self.console = os.path.join(share, "console")
+        self.jobs, self.count = {}, 0
+        self.lock = threading.Lock()
+        self.ready = threading.Event()
+        os.makedirs(share)
+        self.path = os.path.join(share, "agent.sock")
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.path)
+        self.listener.listen(1)
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self):
+        self.conn, _ = self.listener.accept()
+        with self.conn.makefile() as lines:
+            for line in lines:
+                self._event(line.split())
+        self.lost()
+
+    def _event(self, words):
+        if words == ["ready"]:
+            self.ready.set()
+        elif len(words) == 2 and words[0] in self.jobs:
+            job = self.jobs.pop(words[0])
+            job.status = int(words[1])
+            job.done.set()
+
+    def lost(self):
+        """Let everyone who waits for this VM know that it is gone."""
+        self.dead = True
+        self.ready.set()
+        with self.lock:
+            for job in self.jobs.values():
+                job.done.set()
+
+    dead = False
+
+    def wait_ready(self, seconds):
+        if not self.ready.wait(seconds) or self.dead:
+            raise BedError("the %s did not come up, see %s" %
+                           (self.name, self.console))
+
+    def start(self, command, limit=60):
+        """Start a shell command, which ends after @limit seconds."""
+        with self.lock:
+            self.count += 1
+            job = Job(self, "%d" % self.count, limit)
+            self.jobs[job.ident] = job
+        with open(os.path.join(self.share, job.ident + ".sh"), "w") as f:
+            f.write("cd %s\n%s\n" % (TOP, command))
+        if self.dead:
+            raise BedError("the %s is gone" % self.name)
+        self.conn.sendall(b"%s %d\n" % (job.ident.encode(), limit))
+        return job
+
+    def run(self, command, limit=60):
+        """Run a shell command; return its exit status and output."""
+        job = self.start(command, limit)
+        return job.wait(), job.output
+
+    def size(self):
+        """How much the console has said."""
+        try:
+            return os.path.getsize(self.console)
+        except FileNotFoundError:
+            return 0
+
+    def said(self, since):
+        """What the console has said from offset @since on."""
+        try:
+            with open(self.console, errors="replace") as f:
+                f.seek(since)
+                return f.read()
+        except FileNotFoundError:
+            return ""
+
+
+def make_initramfs(path):
+    """Write the initramfs of both VMs: busybox and tests/vm/init."""
+    root = path + ".d"
+    os.makedirs(root + "/bin")
+    shutil.copy(shutil.which("busybox") or "/bin/busybox", root + "/bin")
+    shutil.copy(INIT, root + "/init")
+    with open(path, "wb") as f:
+        subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], cwd=root,
+                       input=b".\nbin\nbin/busybox\ninit\n", stdout=f,
+                       check=True)
+    shutil.rmtree(root)
+
+
+def common(kernel, initrd, append, memory, share):
+    """The part of a QEMU command line that host and guest have in common."""
+    return [
+        QEMU, "-nodefaults", "-no-user-config", "-no-reboot",
+        "-display", "none", "-m", str(memory),
+        "-kernel", kernel, "-initrd", initrd, "-append", append,
+        "-fsdev", "local,id=root,path=/,security_model=none,readonly=on,"
+                  "multidevs=remap",
+        "-device", "virtio-9p-pci,fsdev=root,mount_tag=root",
+        "-fsdev", "local,id=share,path=%s,security_model=none" % share,
+        "-device", "virtio-9p-pci,fsdev=share,mount_tag=share",
+        "-device", "virtio-rng-pci",
+        "-device", "virtio-serial-pci",
+    ]
+
+
+class Bed:
+    """The host VM and its guests; use it in a with statement."""
+
+    BOOT_LIMIT = 300
+
+    def __init__(self, kernel, accel="tcg", cids=(42,), dgram="force"):
+        self.kernel, self.accel, self.cids = kernel, accel, cids
+        self.cmdline = CMDLINE % (dgram, dgram)
+        self.dir = tempfile.mkdtemp(prefix="vsfq-bed.")
+        self.initrd = os.path.join(self.dir, "initrd")
+        self.host = Vm("host", os.path.join(self.dir, "host"))
+        self.guests = {
+            cid: Vm("guest %d" % cid, os.path.join(self.dir, "host", str(cid)))
+            for cid in cids}
+        self.qemu = None
+
+    def __enter__(self):
+        try:
+            self.boot()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    @property
+    def guest(self):
+        return self.guests[self.cids[0]]
+
+    def boot(self):
+        make_initramfs(self.initrd)
+        log = open(os.path.join(self.dir, "qemu.log"), "w")
+        self.qemu = subprocess.Popen(self.host_qemu(), stdin=subprocess.DEVNULL,
+                                     stdout=log, stderr=log)
+        threading.Thread(target=self._reap, daemon=True).start()
+        self.host.wait_ready(self.BOOT_LIMIT)
+        for cid in self.cids:
+            self.boot_guest(cid)
+
+    def _reap(self):
+        self.qemu.wait()
+        for vm in [self.host, *self.guests.values()]:
+            vm.lost()
+
+    def append(self, name):
+        return "%s vsfq.name=%s vsfq.agent=%s" % (self.cmdline, name, AGENT)
+
+    def host_qemu(self):
+        cpu = {"tcg": ["-accel", "tcg,thread=multi", "-cpu", "max,-la57"],
+               "kvm": ["-accel", "kvm", "-cpu", "host"]}[self.accel]
+        args = common(self.kernel, self.initrd, self.append("host"), 4096,
+                      self.host.share)
+        args += cpu + ["-smp", "2", "-serial", "file:" + self.host.console]
+        for n, vm in enumerate([self.host, *self.guests.values()]):
+            args += ["-chardev", "socket,id=c%d,path=%s" % (n, vm.path),
+                     "-device", "virtserialport,nr=%d,chardev=c%d" % (n + 1, n)]
+        return args
+
+    def guest_qemu(self, cid):
+        """The guest's command line, to run in the host."""
+        port = 2 + self.cids.index(cid)
+        share = "/run/vsfq/%d" % cid
+        args = common(self.kernel, self.initrd,
+                      "'%s noxsave'" % self.append("guest%d" % cid), 512, share)
+        return args + [
+            "-accel", "kvm", "-cpu", "host", "-smp", "1",
+            "-serial", "file:%s/console" % share,
+            "-chardev", "pipe,id=agent,path=$(echo /dev/vport*p%d)" % port,
+            "-device", "virtserialport,nr=1,chardev=agent",
+            "-device", "vhost-vsock-pci,guest-cid=%d" % cid,
+            "-netdev", "tap,id=n,ifname=tap%d,script=no,downscript=no" % cid,
+            "-device", "virtio-net-pci,netdev=n,romfile=",
+        ]
+
+    def boot_guest(self, cid):
+        tap = ("ip tuntap add tap%d mode tap && "
+               "ip addr add 192.168.%d.1/24 dev tap%d && "
+               "ip link set tap%d up && exec " % (cid, cid, cid, cid))
+        job = self.host.start(tap + " ".join(self.guest_qemu(cid)), 86400)
+        guest = self.guests[cid]
+
+        def watch():
+            job.done.wait()
+            guest.lost()
+        threading.Thread(target=watch, daemon=True).start()
+        try:
+            guest.wait_ready(self.BOOT_LIMIT)
+        except BedError as err:
+            raise BedError("%s\n%s" % (err, job.output)) from err
+        guest.run("ip addr add 192.168.%d.2/24 dev eth0 && "
+                  "ip link set eth0 up" % cid)
+
+    def close(self):
+        if self.qemu and self.qemu.poll() is None:
+            self.qemu.terminate()
+            try:
+                self.qemu.wait(10)
+            except subprocess.TimeoutExpired:
+                self.qemu.kill()
+                self.qemu.wait()
+        shutil.rmtree(self.dir, ignore_errors=True)
