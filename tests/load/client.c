@@ -245,8 +245,10 @@ static int flood_ctl_open(struct run *run)
 	if (run->flood_ctl < 0)
 		return run->flood_ctl;
 	err = greet(run->flood_ctl, WIRE_FLOOD, opt, key);
-	/* A server without datagrams hangs up instead */
-	return err ? err : recv_all(run->flood_ctl, &magic, sizeof(magic));
+	if (!err)
+		err = recv_all(run->flood_ctl, &magic, sizeof(magic));
+	/* That is how a server without datagrams answers */
+	return err == -ECONNRESET ? -EOPNOTSUPP : err;
 }
 
 static int flood_ctl_finish(struct run *run)

@@ -135,27 +135,30 @@ static void print_phase(const struct run *run, const struct phase *ph)
 		printf(" %9s %9s\n", "-", "-");
 }
 
+static void print_stream_fault(unsigned int i, const struct stream *s)
+{
+	const char *fault = stream_fault(s);
+
+	if (!fault)
+		return;
+	printf("stream %u: %s: %llu bytes sent, %llu received", i, fault,
+	       (unsigned long long)s->sent,
+	       (unsigned long long)s->result.received);
+	if (s->result.mismatch != NO_MISMATCH)
+		printf(", byte %llu is 0x%02x, expected 0x%02x",
+		       (unsigned long long)s->result.mismatch, s->result.got,
+		       s->result.want);
+	putchar('\n');
+}
+
 static void print_faults(const struct run *run)
 {
 	const struct options *opt = run->opt;
 	const char *fault;
 	unsigned int i;
 
-	for (i = 0; i < opt->streams; i++) {
-		const struct stream *s = &run->streams[i];
-
-		fault = stream_fault(s);
-		if (!fault)
-			continue;
-		printf("stream %u: %s: %llu bytes sent, %llu received", i,
-		       fault, (unsigned long long)s->sent,
-		       (unsigned long long)s->result.received);
-		if (s->result.mismatch != NO_MISMATCH)
-			printf(", byte %llu is 0x%02x, expected 0x%02x",
-			       (unsigned long long)s->result.mismatch,
-			       s->result.got, s->result.want);
-		putchar('\n');
-	}
+	for (i = 0; i < opt->streams; i++)
+		print_stream_fault(i, &run->streams[i]);
 	for (i = 0; i < opt->pings; i++) {
 		fault = ping_fault(&run->pings[i]);
 		if (fault)
@@ -200,9 +203,10 @@ static void print_totals(const struct run *run)
 	if (!run->opt->floods)
 		return;
 	flood_totals(run, &sum);
-	printf("datagrams: %llu sent (%llu EAGAIN, %llu ENOBUFS), %llu received, %llu verified, %llu bad, %llu late\n",
+	printf("datagrams: %llu sent (%llu EAGAIN, %llu ENOBUFS), ",
 	       (unsigned long long)sum.sent, (unsigned long long)sum.eagain,
-	       (unsigned long long)sum.dropped,
+	       (unsigned long long)sum.dropped);
+	printf("%llu received, %llu verified, %llu bad, %llu late\n",
 	       (unsigned long long)res->received,
 	       (unsigned long long)(res->received - res->bad),
 	       (unsigned long long)res->bad, (unsigned long long)res->late);
@@ -327,7 +331,8 @@ static json_t *json_run(const struct run *run)
 {
 	const struct options *opt = run->opt;
 
-	return json_pack("{s:i, s:i, s:s, s:i, s:i, s:i, s:f, s:b, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:i, s:i, s:s, s:i, s:i, s:i, s:f, s:b, "
+			 "s:o, s:o, s:o, s:o}",
 			 "cid", opt->cid, "port", opt->port,
 			 "type", opt->type == SOCK_SEQPACKET ?
 				 "seqpacket" : "stream",
