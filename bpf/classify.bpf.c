@@ -37,7 +37,7 @@ char _license[] SEC("license") = "GPL";
 #define TCX_NEXT		-1	/* also TC_ACT_UNSPEC */
 
 /* The same as the scheduler's, so that costs can be compared. */
-const volatile __u32 overhead = 16384;
+const volatile __u32 overhead = VSFQ_OVERHEAD;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -60,11 +60,12 @@
  * BY HAND, without the loader and without its classifier (the qdisc then
  * classifies by itself):
  *
- *	bpftool struct_ops register build/vsfq.bpf.o /sys/fs/bpf
+ *	mkdir /sys/fs/bpf/hand
+ *	bpftool struct_ops register build/vsfq.bpf.o /sys/fs/bpf/hand
  *	tc qdisc replace dev virtio-vsock0 root vsfq
  *	bpftool map dump name queues
  *	tc qdisc delete dev virtio-vsock0 root
- *	rm /sys/fs/bpf/vsfq
+ *	rm -r /sys/fs/bpf/hand
  */
 #include "pool.bpf.h"
 #include <bpf/bpf_tracing.h>
@@ -83,13 +84,15 @@ char _license[] SEC("license") = "GPL";
 #define VTIME_SHIFT		10
 #define RETRY_NS		1000000
 
-/* The time of one packet, in bytes. See docs/fairness.md for how to measure. */
-const volatile __u32 overhead = 16384;
-const volatile __s64 quantum = 2 * 16384;
-const volatile __s64 borrow = 16 * 16384;
+/* The time of one packet, in bytes: docs/fairness.md says how to measure it. */
+const volatile __u32 overhead = VSFQ_OVERHEAD;
 const volatile __u32 weight[VSFQ_NR_CLASSES] = { 1, 1 };
 const volatile __u32 limit_datagrams = 1000;
 const volatile __u64 limit_memory = 4 << 20;
+
+/* Two small packets go first in a round; eight times that is the most ahead. */
+#define quantum			((__s64)2 * overhead)
+#define borrow			(8 * quantum)
 
 struct flow_key {
 	__u32 queue;

@@ -6,6 +6,8 @@
 #ifndef VSFQ_H
 #define VSFQ_H
 
+#define VSFQ_OVERHEAD		16384	/* default cost of a packet in bytes */
+
 #define VSFQ_MAX_QUEUES		256	/* qdiscs of kind vsfq on a machine */
 #define VSFQ_MAX_PACKETS	65536	/* packets queued in all of them */
 #define VSFQ_MAX_FLOWS		16384	/* flows scheduled at one time */

@@ -30,7 +30,7 @@ static int attach_device(const struct options *opt, const struct device *dev,
 {
 	int err, before;
 
-	before = classifier_attach(dev);
+	before = classifier_attach(dev, opt->overhead);
 	if (before < 0)
 		return complain(opt, "cannot attach \"%s\": %s", dev->name,
 				reason(before));
@@ -62,7 +62,7 @@ int command_attach(const struct options *opt, char **arguments)
 	ret = choose_devices(opt, "attach", arguments[0], &list);
 	if (ret != EXIT_DONE)
 		return ret;
-	sched = sched_register();
+	sched = sched_register(opt->overhead);
 	if (sched < 0) {
 		pins_cleanup();
 		return complain(opt, "cannot attach \"%s\": %s", arguments[0],

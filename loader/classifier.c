@@ -128,14 +128,29 @@ static int attach(const struct device *dev, struct classify *skel)
 	return err;
 }
 
-int classifier_attach(const struct device *dev)
+static int open_and_load(unsigned int overhead, struct classify **skel)
+{
+	int err;
+
+	*skel = classify__open();
+	if (!*skel)
+		return -errno;
+	if (overhead)
+		(*skel)->rodata->overhead = overhead;
+	err = classify__load(*skel);
+	if (err)
+		classify__destroy(*skel);
+	return err;
+}
+
+int classifier_attach(const struct device *dev, unsigned int overhead)
 {
 	struct classify *skel;
 	int err;
 
-	skel = classify__open_and_load();
-	if (!skel)
-		return -errno;
+	err = open_and_load(overhead, &skel);
+	if (err)
+		return err;
 	if (classifier_ifindex(dev->name) == dev->ifindex &&
 	    pins_same(dev->name, skel->obj))
 		err = 1;

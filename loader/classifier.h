@@ -15,7 +15,7 @@ struct device;
  * between that no classifier sees. Returns 1 if this version was attached
  * before, 0 if it is now, or -errno; on error nothing has changed.
  */
-int classifier_attach(const struct device *dev);
+int classifier_attach(const struct device *dev, unsigned int overhead);
 
 /* Detach what is pinned under this name. */
 int classifier_detach(const char *name);

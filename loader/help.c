@@ -13,6 +13,7 @@ int command_help(const struct options *opt, char **arguments)
 	printf("\noptions:\n"
 	       "  -j, --json        output and errors as JSON\n"
 	       "  -s, --statistics  more figures\n"
+	       "  -o, --overhead N  with attach: time of a packet in bytes\n"
 	       "  -v, --verbose     messages of libbpf; twice: its debugging\n"
 	       "  -h, --help        the same as help\n");
 	return EXIT_DONE;

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "log.h"
 #include "vsfq.h"
+
+#define MAX_OVERHEAD	(1 << 20)
 
 const struct command commands[] = {
 	{ "attach", "DEV|all", "schedule and account the packets of a device",
@@ -21,6 +24,7 @@ const struct command commands[] = {
 static const struct option long_options[] = {
 	{ "json", no_argument, NULL, 'j' },
 	{ "statistics", no_argument, NULL, 's' },
+	{ "overhead", required_argument, NULL, 'o' },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
 	{ }
@@ -62,19 +66,35 @@ static int run_command(const struct options *opt, char **arguments, int count)
 	return c->run(opt, arguments + 1);
 }
 
+static bool parse_overhead(struct options *opt, const char *text)
+{
+	unsigned long value;
+	char *end;
+
+	value = strtoul(text, &end, 10);
+	opt->overhead = value;
+	return *text >= '0' && *text <= '9' && !*end && value > 0 &&
+	       value <= MAX_OVERHEAD;
+}
+
 int main(int argc, char **argv)
 {
 	struct options opt = { };
 	int c;
 
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, "jsvh", long_options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "jso:vh", long_options, NULL)) != -1) {
 		switch (c) {
 		case 'j':
 			opt.json = true;
 			break;
 		case 's':
 			opt.statistics = true;
+			break;
+		case 'o':
+			if (!parse_overhead(&opt, optarg))
+				return usage_error(&opt, "not an overhead",
+						   optarg);
 			break;
 		case 'v':
 			opt.verbose++;

@@ -17,6 +17,8 @@
 #define BPFFS		"/sys/fs/bpf"
 #define TOP		BPFFS "/vsfq"
 #define STAGING		"@new"
+#define RODATA		"rodata"	/* a pin may not have a dot */
+#define MAX_RODATA	8192
 
 const char *pins_path(char path[PATH_MAX], const char *owner,
 		      const char *object)
@@ -52,15 +54,24 @@ int pins_stage(const char **owner)
 	return make_directory(pins_path(path, STAGING, NULL));
 }
 
+static bool is_rodata(struct bpf_map *map)
+{
+	const char *name = bpf_map__name(map), *dot = strrchr(name, '.');
+
+	return dot && !strcmp(dot, ".rodata");
+}
+
 static int pin_map(const char *owner, struct bpf_map *map)
 {
+	const char *name = bpf_map__name(map);
 	char path[PATH_MAX];
 
-	/* .rodata and .bss say nothing to a reader. */
-	if (bpf_map__is_internal(map) ||
-	    bpf_map__type(map) == BPF_MAP_TYPE_STRUCT_OPS)
+	if (is_rodata(map))
+		name = RODATA;
+	else if (bpf_map__is_internal(map) ||
+		 bpf_map__type(map) == BPF_MAP_TYPE_STRUCT_OPS)
 		return 0;
-	return bpf_map__pin(map, pins_path(path, owner, bpf_map__name(map)));
+	return bpf_map__pin(map, pins_path(path, owner, name));
 }
 
 int pins_add(const char *owner, struct bpf_object *obj)
@@ -150,12 +161,38 @@ static bool same_program(const char *owner, struct bpf_program *prog)
 	return same;
 }
 
+/* The tunables: part of a program that its tag does not tell. */
+static bool same_rodata(const char *owner, struct bpf_map *map)
+{
+	char path[PATH_MAX], ours[MAX_RODATA], theirs[MAX_RODATA];
+	struct bpf_map_info info = { };
+	__u32 zero = 0, size = sizeof(info);
+	bool same = false;
+	int fd;
+
+	fd = bpf_obj_get(pins_path(path, owner, RODATA));
+	if (fd < 0)
+		return false;
+	if (!bpf_map_get_info_by_fd(fd, &info, &size) &&
+	    info.value_size == bpf_map__value_size(map) &&
+	    info.value_size <= MAX_RODATA)
+		same = !bpf_map_lookup_elem(fd, &zero, theirs) &&
+		       !bpf_map_lookup_elem(bpf_map__fd(map), &zero, ours) &&
+		       !memcmp(ours, theirs, info.value_size);
+	close(fd);
+	return same;
+}
+
 bool pins_same(const char *owner, struct bpf_object *obj)
 {
 	struct bpf_program *prog;
+	struct bpf_map *map;
 
 	bpf_object__for_each_program(prog, obj)
 		if (!same_program(owner, prog))
+			return false;
+	bpf_object__for_each_map(map, obj)
+		if (is_rodata(map) && !same_rodata(owner, map))
 			return false;
 	return true;
 }

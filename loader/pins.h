@@ -39,7 +39,7 @@ int pins_remove(const char *owner);
 /* Remove the top directory if nothing is left in it. */
 void pins_cleanup(void);
 
-/* Are the pinned programs those of this object? */
+/* Are the pinned programs and tunables those of this object? */
 bool pins_same(const char *owner, struct bpf_object *obj);
 
 bool pins_exist(const char *owner);

@@ -61,17 +61,29 @@ static int replace(struct vsfq *skel)
 	return err ?: register_and_pin(skel) ?: SCHED_REPLACED;
 }
 
-int sched_register(void)
+static int open_and_load(unsigned int overhead, struct vsfq **skel)
+{
+	int err;
+
+	*skel = vsfq__open();
+	if (!*skel)
+		return -errno;
+	if (overhead)
+		(*skel)->rodata->overhead = overhead;
+	err = vsfq__load(*skel);
+	if (err)
+		vsfq__destroy(*skel);
+	return err;
+}
+
+int sched_register(unsigned int overhead)
 {
 	struct vsfq *skel;
 	int err;
 
-	err = check_kernel();
+	err = check_kernel() ?: open_and_load(overhead, &skel);
 	if (err)
 		return err;
-	skel = vsfq__open_and_load();
-	if (!skel)
-		return -errno;
 	if (!pins_exist(PINS_QDISC))
 		err = register_and_pin(skel) ?: SCHED_NEW;
 	else if (!pins_same(PINS_QDISC, skel->obj))

@@ -15,10 +15,10 @@ enum sched_state {
 };
 
 /*
- * Register the qdisc unless it is; returns enum sched_state, or -errno:
+ * Register the qdisc unless it is; an overhead of 0 is the default. Returns enum sched_state, or -errno:
  * -ENODATA: the kernel has no BTF, -EPROTONOSUPPORT: it has no BPF qdiscs.
  */
-int sched_register(void);
+int sched_register(unsigned int overhead);
 
 /* Qdiscs that exist keep working, no more can be made. */
 int sched_unregister(void);

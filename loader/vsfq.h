@@ -17,6 +17,7 @@ struct options {
 	bool json;
 	bool statistics;
 	int verbose;
+	unsigned int overhead;		/* 0: as compiled */
 };
 
 struct command {

@@ -1,0 +1,431 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""The scheduler, decision by decision, on devices made of tun (see tun.py).
+
+usage: sched.py VSFQ BPFTOOL    as root, in a VM; prints TAP
+"""
+import json
+import os
+import sys
+import traceback
+
+from tun import DGRAM, RING, SEQPACKET, STREAM, Tun, must, run
+
+VSFQ, BPFTOOL = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+OVERHEAD = 16384
+PINS = "/sys/fs/bpf/vsfq"
+CGROUPS = "/sys/fs/cgroup"
+devices = []
+
+
+def cost(packet):
+    return OVERHEAD + packet[3]
+
+
+def device(name="vsock0", attach=True):
+    dev = Tun(name)
+    devices.append(dev)
+    if attach:
+        must(VSFQ, "attach", name)
+    return dev
+
+
+def show(dev):
+    return json.loads(must(VSFQ, "-s", "-j", "show", dev.name))[0]
+
+
+def queue_class(dev, name):
+    return next(c for c in show(dev)["classes"] if c["name"] == name)
+
+
+def check(condition, text):
+    if not condition:
+        raise AssertionError(text)
+
+
+def equal(name, value, expected):
+    check(value == expected, f"{name} is {value}, not {expected}")
+
+
+def near(name, value, expected, tolerance):
+    check(abs(value - expected) <= tolerance,
+          f"{name} is {value}, not within {tolerance} of {expected}")
+
+
+def test_classes_share_time():
+    """Streams and small datagrams get half of the service time each."""
+    dev = device()
+    dev.send(DGRAM, 1, 64, 900)
+    dev.send(STREAM, 2, 60000, 100)
+    sent = [dev.receive() for _ in range(500)]
+    dgram = sum(cost(p) for p in sent if p[0] == DGRAM)
+    stream = sum(cost(p) for p in sent if p[0] == STREAM)
+    near("share of the streams", stream / (stream + dgram), 0.5, 0.02)
+
+
+def test_flows_share_time():
+    """Flows of one class get equal time whatever their packets' size."""
+    dev = device()
+    for port, size, count in (1, 60000, 100), (2, 1000, 300), (3, 0, 300):
+        dev.send(STREAM, port, size, count)
+    served = {1: 0, 2: 0, 3: 0}
+    for _ in range(300):
+        packet = dev.receive()
+        served[packet[1]] += cost(packet)
+    total = sum(served.values())
+    for port, amount in served.items():
+        near(f"share of flow {port}", amount / total, 1 / 3, 0.03)
+
+
+def test_idle_flow_goes_first():
+    """A small packet passes eight backlogged streams and a flood."""
+    dev = device()
+    for port in range(1, 9):
+        dev.send(STREAM, port, 60000, 10)
+    dev.send(DGRAM, 20, 64, 500)
+    for _ in range(40):
+        dev.receive()
+    for n in range(10):
+        dev.send(STREAM, 30, 64)
+        ahead = 0
+        while dev.receive()[1] != 30:
+            ahead += 1
+        check(ahead <= RING, f"{ahead} packets before ping {n}")
+        # An answer takes as long as a few other packets.
+        for _ in range(12):
+            dev.receive()
+
+
+def test_idle_flow_may_not_starve_others():
+    """A thousand new flows together get the share of their class."""
+    dev = device()
+    dev.send(STREAM, 1, 60000, 200)
+    for port in range(100, 1000):
+        dev.send(DGRAM, port, 64)
+    sent = [dev.receive() for _ in range(400)]
+    stream = sum(cost(p) for p in sent if p[0] == STREAM)
+    near("share of the stream", stream / sum(map(cost, sent)), 0.5, 0.1)
+
+
+def test_fattest_flow_is_dropped():
+    """Over the limit the fattest flow loses its oldest, nobody else any."""
+    dev = device()
+    dev.send(DGRAM, 2, 64, 100)
+    dev.send(DGRAM, 1, 64, 2000)
+    dev.send(DGRAM, 3, 64, 100)
+    sent = dev.receive_all()
+    of_1 = [p[2] for p in sent if p[1] == 1]
+    for port in 2, 3:
+        equal(f"packets of flow {port}", sum(p[1] == port for p in sent), 100)
+    near("packets of the flood", len(of_1), 800, RING + 1)
+    equal("the newest of the flood", of_1[-1], 1999)
+    drops = queue_class(dev, "dgram")["drops"]
+    equal("drops", drops["packets"], 2200 - len(sent))
+    equal("drops in tc", show(dev)["qdisc"]["drops"], drops["packets"])
+
+
+def test_memory_limit():
+    """Large datagrams are limited by the memory they take."""
+    dev = device()
+    dev.send(DGRAM, 1, 60000, 300)
+    backlog = queue_class(dev, "dgram")["backlog"]
+    check(backlog["memory"] <= 4 << 20, f"{backlog['memory']} bytes queued")
+    check(backlog["packets"] > 20, f"only {backlog['packets']} packets queued")
+    check(queue_class(dev, "dgram")["drops"]["memory"] > 0, "no drop counted")
+
+
+def test_streams_are_never_dropped():
+    """Every grant comes out once and in the order of its connection."""
+    dev = device()
+    for n in range(100):
+        for port in range(1, 41):
+            dev.send(STREAM if port % 2 else SEQPACKET, port, 100)
+    dev.send(DGRAM, 50, 64, 3000)
+    flows = {}
+    for kind, port, number, _ in dev.receive_all():
+        if kind != DGRAM:
+            flows.setdefault(port, []).append(number)
+    for port in range(1, 41):
+        equal(f"packets of flow {port}", flows[port], list(range(100)))
+
+
+def test_more_flows_than_the_pool():
+    """Beyond 16,384 flows they share one; no grant is lost."""
+    dev = device()
+    for port in range(1, 18001):
+        dev.send(STREAM, port, 10)
+    equal("packets queued", show(dev)["qdisc"]["qlen"], 18000 - RING)
+    equal("flows served", len({p[1] for p in dev.receive_all()}), 18000)
+    for port in range(1, 18001):
+        dev.send(STREAM, port, 10)
+    equal("served again", len({p[1] for p in dev.receive_all()}), 18000)
+
+
+def test_more_packets_than_the_pool():
+    """When all slots are taken a grant takes that of a datagram."""
+    dev = device()
+    dev.send(STREAM, 1, 0, 65000)
+    dev.send(DGRAM, 2, 0, 1000)
+    dev.send(STREAM, 1, 0, 400)
+    sent = dev.receive_all()
+    equal("grants", sum(p[0] == STREAM for p in sent), 65400)
+    check(queue_class(dev, "dgram")["drops"]["pool"] > 0, "no drop counted")
+
+
+def in_cgroup(dev, name):
+    """A socket that belongs to a cgroup of its own."""
+    path = f"{CGROUPS}/{name}"
+    os.makedirs(path, exist_ok=True)
+    with open(f"{path}/cgroup.procs", "w") as f:
+        f.write("0")
+    s = dev.new_socket()
+    with open(f"{CGROUPS}/cgroup.procs", "w") as f:
+        f.write("0")
+    return s
+
+
+def test_groups_share_time():
+    """Nine sockets of one cgroup get no more than one socket of another."""
+    dev = device()
+    many, one = in_cgroup(dev, "many"), in_cgroup(dev, "one")
+    for port in range(1, 10):
+        dev.send(STREAM, port, 30000, 30, many)
+    dev.send(STREAM, 10, 30000, 100, one)
+    sent = [dev.receive() for _ in range(150)]
+    near("share of one", sum(p[1] == 10 for p in sent) / 150, 0.5, 0.04)
+    for s in many, one:
+        s.close()
+    os.rmdir(f"{CGROUPS}/many")
+    os.rmdir(f"{CGROUPS}/one")
+
+
+def test_ping_goes_first_in_its_group():
+    """A ping of the busiest group passes the other groups too."""
+    dev = device()
+    busy, other = in_cgroup(dev, "busy"), in_cgroup(dev, "other")
+    for port in range(1, 9):
+        dev.send(STREAM, port, 60000, 10, busy)
+        dev.send(STREAM, port + 10, 60000, 10, other)
+    for _ in range(20):
+        dev.receive()
+    dev.send(STREAM, 30, 64, 1, busy)
+    ahead = 0
+    while dev.receive()[1] != 30:
+        ahead += 1
+    check(ahead <= RING, f"{ahead} packets before the ping")
+    for s in busy, other:
+        s.close()
+    os.rmdir(f"{CGROUPS}/busy")
+    os.rmdir(f"{CGROUPS}/other")
+
+
+def test_two_devices():
+    """Each device has queues, limits and figures of its own."""
+    a, b = device("vsock0"), device("vsock1")
+    a.send(DGRAM, 1, 64, 900)
+    b.send(DGRAM, 1, 64, 600)
+    b.send(STREAM, 1, 64, 5)
+    equal("backlog of one", show(a)["qdisc"]["qlen"], 900 - RING)
+    equal("backlog of the other", show(b)["qdisc"]["qlen"], 605 - RING)
+    equal("packets of one", len(a.receive_all()), 900)
+    equal("packets of the other", len(b.receive_all()), 605)
+
+
+def test_backlog_is_true():
+    """tc, vsfq show and the number of packets agree, also when empty."""
+    dev = device()
+    dev.send(STREAM, 1, 1000, 10)
+    dev.send(DGRAM, 2, 200, 10)
+    shown = show(dev)
+    queued = sum(c["backlog"]["packets"] for c in shown["classes"])
+    equal("packets by class", queued, 20 - RING)
+    equal("packets in tc", shown["qdisc"]["qlen"], queued)
+    equal("bytes in tc", shown["qdisc"]["backlog"],
+          sum(c["backlog"]["bytes"] for c in shown["classes"]))
+    dev.receive_all()
+    shown = show(dev)
+    equal("packets at the end", shown["qdisc"]["qlen"], 0)
+    equal("bytes at the end", shown["qdisc"]["backlog"], 0)
+    for c in shown["classes"]:
+        equal("memory at the end", c["backlog"]["memory"], 0)
+        equal("served", c["served"]["packets"], c["sent"]["packets"])
+
+
+def test_flow_table():
+    """One entry per pair of sockets, with what it sent."""
+    dev = device()
+    dev.send(STREAM, 7, 1000, 3)
+    flow = show(dev)["flows"][0]
+    equal("local", (flow["local_cid"], flow["local_port"]), (3, 7))
+    equal("peer", (flow["peer_cid"], flow["peer_port"]), (2, 5000))
+    equal("sent", flow["sent"], {"packets": 3, "bytes": 3 * 1044,
+                                 "cost": 3 * (1044 + OVERHEAD)})
+    dump = must(BPFTOOL, "map", "dump", "pinned", f"{PINS}/vsock0/flows")
+    equal("port in bpftool", json.loads(dump)[0]["key"]["local_port"], 7)
+
+
+def test_without_classifier():
+    """tc alone attaches the qdisc, which then classifies by itself."""
+    registered = device("vsock1")
+    dev = device("vsock0", attach=False)
+    must("tc", "qdisc", "replace", "dev", "vsock0", "root", "vsfq")
+    dev.send(DGRAM, 1, 64, 500)
+    dev.send(STREAM, 2, 60000, 50)
+    sent = [dev.receive() for _ in range(200)]
+    stream = sum(cost(p) for p in sent if p[0] == STREAM)
+    near("share of the stream", stream / sum(map(cost, sent)), 0.5, 0.03)
+    must("tc", "qdisc", "replace", "dev", "vsock0", "root", "vsfq")
+    equal("qdisc", show(dev)["qdisc"]["kind"], "vsfq")
+    equal("attached", show(dev)["attached"], False)
+    equal("the other one", show(registered)["attached"], True)
+
+
+def test_replace_under_load():
+    """Qdiscs that go away take their packets along: the pools fill again."""
+    dev = device()
+    for _ in range(30):
+        for port in range(1, 1001):
+            dev.send(STREAM, port, 100, 4)
+        must("tc", "qdisc", "replace", "dev", "vsock0", "root", "pfifo_fast")
+        must("tc", "qdisc", "replace", "dev", "vsock0", "root", "vsfq")
+    dump = json.loads(must(BPFTOOL, "map", "dump", "pinned",
+                           f"{PINS}/@qdisc/queues"))
+    equal("queues", len(dump), 1)
+    dev.receive_all()
+    dev.send(STREAM, 1, 100, 60000)
+    sent = dev.receive_all()
+    equal("packets", [p[2] for p in sent][-1], 60000 + 30 * 4 - 1)
+
+
+def tree():
+    return sorted(os.path.join(d, f) for d, _, files in os.walk(PINS)
+                  for f in files)
+
+
+def programs():
+    return json.loads(must(BPFTOOL, "-j", "net", "show"))[0]["tc"]
+
+
+def test_attach_is_idempotent():
+    """To attach again changes neither programs nor figures."""
+    dev = device()
+    dev.send(STREAM, 1, 100, 5)
+    before = programs(), tree(), show(dev)["classes"]
+    must(VSFQ, "attach", "vsock0")
+    must(VSFQ, "attach", "all")
+    equal("what is attached", (programs(), tree(), show(dev)["classes"]),
+          before)
+
+
+def test_detach():
+    """Only ours goes, the default qdisc comes back, nothing is left."""
+    dev = device("vsock0", attach=False)
+    kind = show(dev)["qdisc"]["kind"]
+    others = programs()
+    must(VSFQ, "attach", "vsock0")
+    check(programs() != others, "nothing was attached")
+    must(VSFQ, "detach", "vsock0")
+    equal("programs", programs(), others)
+    equal("qdisc", show(dev)["qdisc"]["kind"], kind)
+    check(not os.path.exists(PINS), f"{PINS} is left")
+    check(run("tc", "qdisc", "add", "dev", "vsock0", "root",
+              "vsfq").returncode, "the qdisc is still registered")
+
+
+def test_others_root_stays():
+    """A root qdisc that somebody else put in the place of ours stays."""
+    dev = device()
+    must("tc", "qdisc", "replace", "dev", "vsock0", "root", "sfq")
+    must(VSFQ, "detach", "vsock0")
+    equal("qdisc", show(dev)["qdisc"]["kind"], "sfq")
+
+
+def test_device_gone():
+    """The pins of a device that went away are tidied up."""
+    dev = device()
+    devices.remove(dev)
+    dev.send(STREAM, 1, 100, 100)
+    dev.close()
+    check(tree(), "nothing was pinned")
+    must(VSFQ, "detach", "all")
+    check(not os.path.exists(PINS), f"{PINS} is left")
+
+
+def test_device_comes_back():
+    """A new device of the same name is attached like any other."""
+    dev = device()
+    devices.remove(dev)
+    dev.close()
+    dev = device()
+    dev.send(STREAM, 1, 100, 3)
+    equal("packets", show(dev)["sent"]["packets"], 3)
+
+
+def refused(expected, *arguments):
+    before = programs(), tree()
+    done = run(VSFQ, *arguments)
+    equal("exit status", done.returncode, 2 if "help" in expected else 1)
+    equal("message", done.stdout.strip(), f"vsfq: {expected}")
+    equal("what is attached", (programs(), tree()), before)
+
+
+def test_errors():
+    """One line that names the object and the reason; nothing changed."""
+    refused('cannot attach "no0": no such device', "attach", "no0")
+    refused('cannot attach "lo": not a vsock device', "attach", "lo")
+    refused('cannot attach "all": no such device', "attach", "all")
+    refused('cannot detach "lo": not attached', "detach", "lo")
+    refused('unknown command "atach" (try: vsfq help)', "atach", "vsock0")
+    refused('missing argument for "attach" (try: vsfq help)', "attach")
+    refused('surplus argument "b" (try: vsfq help)', "attach", "a", "b")
+    refused('unknown option "-x" (try: vsfq help)', "-x")
+    refused('no command given (try: vsfq help)')
+    done = run(VSFQ, "-j", "attach", "no0")
+    equal("error as JSON", json.loads(done.stdout),
+          {"error": 'cannot attach "no0": no such device'})
+    must(VSFQ, "detach", "all")
+
+
+def test_failed_attach_leaves_nothing():
+    """An attach that fails half way is undone."""
+    dev = device("vsock0", attach=False)
+    others = programs()
+    # Nobody can make a qdisc whose name is taken.
+    obj = os.path.join(os.path.dirname(VSFQ), "vsfq.bpf.o")
+    hand = "/sys/fs/bpf/hand"
+    os.mkdir(hand)
+    must(BPFTOOL, "struct_ops", "register", obj, hand)
+    done = run(VSFQ, "attach", "vsock0")
+    must("rm", "-r", hand)
+    equal("exit status", done.returncode, 1)
+    equal("programs", programs(), others)
+    check(not tree(), f"{tree()} is left")
+    equal("qdisc", show(dev)["qdisc"]["kind"] != "vsfq", True)
+
+
+def cleanup():
+    run(VSFQ, "detach", "all")
+    while devices:
+        devices.pop().close()
+
+
+def main():
+    tests = [(n, t) for n, t in globals().items() if n.startswith("test_")]
+    chosen = [(n, t) for n, t in tests if not sys.argv[3:] or n in sys.argv]
+    failed = 0
+    print(f"1..{len(chosen)}")
+    for i, (name, test) in enumerate(chosen, 1):
+        try:
+            test()
+            print(f"ok {i} - {name[5:]}", flush=True)
+        except Exception:
+            failed += 1
+            print(f"not ok {i} - {name[5:]}")
+            for line in traceback.format_exc().splitlines():
+                print(f"# {line}", flush=True)
+        cleanup()
+    return failed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
