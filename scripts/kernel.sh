@@ -13,9 +13,11 @@
 #   LINE-KEY/linux      the source, a git tree: tag "base", then the series
 #   LINE-KEY/bzImage    the kernel, once built (built inside linux/: its
 #   LINE-KEY/vmlinux    objects stay valid when the directory is renamed)
-#   LINE-KEY/tools/     libbpf.a, its headers, and bpftool
+#   LINE-KEY/tools/     libbpf.a, usr/include/bpf, bpftool, and vsock_test and
+#                       its like, built from the patched tree
 
 set -euo pipefail
+unset MAKEFLAGS MFLAGS MAKELEVEL
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 line=${LINE:-7.3}
@@ -247,17 +249,19 @@ cmd_tools() {
 	cmd_tree
 	lock
 	[ ! -d "$dir/tools" ] || return 0
-	say "building libbpf and bpftool (about 30 s)"
+	say "building libbpf, bpftool and vsock_test (about a minute)"
 	t=$(mktemp -d "$cache/tmp.XXXXXX")
 	{
 		make -C "$dir/linux/tools/lib/bpf" -j"$(nproc)" OUTPUT="$t/" \
-			prefix= DESTDIR="$t" libbpf.a install_headers &&
+			prefix=/usr DESTDIR="$t" "$t/libbpf.a" install_headers &&
 		mkdir "$t/obj" &&
 		make -C "$dir/linux/tools/bpf/bpftool" -j"$(nproc)" \
-			OUTPUT="$t/obj/" bpftool &&
-		cp "$t/obj/bpftool" "$t/bpftool" && rm -r "$t/obj"
+			OUTPUT="$t/obj/" BUILD_BPF_SKELS= "$t/obj/bpftool" &&
+		cp "$t/obj/bpftool" "$t/bpftool" && rm -r "$t/obj" &&
+		make -C "$dir/linux/tools/testing/vsock" install \
+			VSOCK_INSTALL_PATH="$t"
 	} >"$dir/tools.log" 2>&1 ||
-		{ tail -20 "$dir/tools.log" >&2; die "libbpf or bpftool does not build"; }
+		{ tail -20 "$dir/tools.log" >&2; die "libbpf, bpftool or vsock_test does not build"; }
 	mv "$t" "$dir/tools"
 }
 

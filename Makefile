@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# "make help" lists the targets.
+
+# The kernel line that everything is built from and for.
+LINE ?= 7.3
+export LINE
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDARY:
+SHELL := /bin/bash
+
+KERNEL_SH := scripts/kernel.sh
+KERNEL_DIR := $(shell $(KERNEL_SH) dir)
+ifeq ($(KERNEL_DIR),)
+$(error $(KERNEL_SH) does not know where the kernel is)
+endif
+
+KERNEL_TREE := $(KERNEL_DIR)/linux
+KERNEL_VMLINUX := $(KERNEL_DIR)/vmlinux
+KERNEL_VERSION := $(shell sed -n 's/^VERSION=//p' kernel-patches/$(LINE)/base)
+# A bzImage of one's own to test instead of the one that is built here.
+KERNEL ?= $(KERNEL_DIR)/bzImage
+
+LIBBPF := $(KERNEL_DIR)/tools
+BPFTOOL := $(KERNEL_DIR)/tools/bpftool
+
+include bpf/build.mk loader/build.mk tests/load/build.mk
+
+.PHONY: all bpf
+all: build/vsfq build/vsload build/vsfq.8 build/vsload.8	## vsfq, vsload and their manual pages
+bpf: $(BPF_OBJS)
+
+build/%.8: docs/%.8.scd
+	@mkdir -p $(@D)
+	scdoc < $< > $@
+
+$(LIBBPF)/libbpf.a $(BPFTOOL) &:
+	$(KERNEL_SH) tools
+
+$(KERNEL_DIR)/bzImage $(KERNEL_DIR)/vmlinux &:
+	$(KERNEL_SH) build
+
+.PHONY: deps kernel kernel-tree kernel-series print-kernel libbpf bpftool
+deps:			## install the Debian packages that are missing (as root)
+	scripts/deps.sh
+
+kernel:			## the patched kernel (about 15 minutes, then cached)
+	$(KERNEL_SH) build
+
+kernel-tree:		## its source, the series as git commits
+	@$(KERNEL_SH) tree
+	@echo $(KERNEL_TREE)
+
+kernel-series:		## write the commits of that tree back to kernel-patches/
+	$(KERNEL_SH) series
+
+print-kernel:		## the path of the bzImage (use make -s)
+	@$(KERNEL_SH) image
+
+libbpf bpftool: $(BPFTOOL)	## from the kernel's source
+
+.PHONY: vm check demo bench
+vm: $(KERNEL) all	## a shell in the host VM; "guest" in it opens one in the guest
+	tests/vm/run-shell $(KERNEL)
+
+check: $(KERNEL) all build/test_load	## all tests, or those of TESTS=pattern
+	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) tests/run $(TESTS)
+
+demo: $(KERNEL) all	## floods against streams, with and without vsfq
+	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) tests/demo
+
+.PHONY: clean help
+clean:			## remove build/ (the cached kernel stays)
+	rm -rf build
+
+help:			## this list
+	@sed -n 's/^\([a-z -]*\):.*## /\1	/p' Makefile | expand -t 20
