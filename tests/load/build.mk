@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # vsload and its unit test; included by the top Makefile, runs from there.
-# Packages: libjansson-dev, scdoc, libcmocka-dev (the unit test alone)
+# Packages: libjansson-dev, libcmocka-dev (the unit test alone)
 
 VSLOAD_CFLAGS := -O2 -g -Wall -Wextra -D_GNU_SOURCE -pthread -MMD
 VSLOAD_OBJS := $(addprefix build/load/,vsload.o client.o server.o sink.o \
@@ -15,9 +15,5 @@ build/vsload: $(VSLOAD_OBJS)
 
 build/test_load: $(addprefix build/load/,test_load.o pattern.o stats.o)
 	$(CC) $(VSLOAD_CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka
-
-build/vsload.8: docs/vsload.8.scd
-	@mkdir -p $(@D)
-	scdoc < $< > $@
 
 -include $(VSLOAD_OBJS:.o=.d) build/load/test_load.d
