@@ -84,6 +84,10 @@ struct net {
 	struct ns_common ns;
 };
 
+struct bpf_sk_buff_ptr {
+	struct sk_buff *skb;
+};
+
 struct Qdisc_ops {
 	char id[16];
 	__s32 (*enqueue)(void);
@@ -162,7 +166,9 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_USER_RINGBUF = 31,
 	BPF_MAP_TYPE_CGRP_STORAGE = 32,
 	BPF_MAP_TYPE_ARENA = 33,
-	__MAX_BPF_MAP_TYPE = 34,
+	BPF_MAP_TYPE_INSN_ARRAY = 34,
+	BPF_MAP_TYPE_RHASH = 35,
+	__MAX_BPF_MAP_TYPE = 36,
 };
 
 #pragma clang attribute pop

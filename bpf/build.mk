@@ -19,10 +19,13 @@ build/%.skel.h: build/%.bpf.o | $(BPFTOOL)
 	$(BPFTOOL) gen skeleton $< name $* > $@.new
 	mv $@.new $@
 
-# Checked in; to be made again when bpf/vmlinux.types or the base changes.
-.PHONY: vmlinux.h-new
-vmlinux.h-new: | $(BPFTOOL)
+# Checked in. Only when asked for by name it is made again, from the kernel
+# that is built: a plain "make" does not need one.
+ifneq ($(filter vmlinux.h,$(MAKECMDGOALS)),)
+.PHONY: vmlinux.h
+vmlinux.h: | $(BPFTOOL) $(KERNEL_VMLINUX)
 	@mkdir -p build
 	bpf/gen-vmlinux $(BPFTOOL) $(KERNEL_VMLINUX) $(KERNEL_VERSION) \
 		bpf/vmlinux.types > build/vmlinux.h
 	mv build/vmlinux.h vmlinux.h
+endif

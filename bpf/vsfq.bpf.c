@@ -212,7 +212,6 @@ static __u32 last_queue_id;
 #define TURN_GROUP	offsetof(struct group, turn)
 #define QUEUED_SLOT	offsetof(struct slot, link)
 
-struct bpf_sk_buff_ptr;
 struct netlink_ext_ack;
 struct nlattr;
 
@@ -257,7 +256,11 @@ static __always_inline __u32 group_get(void)
 static __always_inline struct vsfq_class_queue *class_of(struct vsfq_queue *q,
 							 __u32 class)
 {
-	return class < VSFQ_NR_CLASSES ? &q->class[class] : NULL;
+	if (class >= VSFQ_NR_CLASSES)
+		return NULL;
+	/* The compiler may not compute the address before the check. */
+	barrier_var(class);
+	return &q->class[class];
 }
 
 static __always_inline struct vsfq_queue_key queue_key(struct Qdisc *sch)
@@ -684,6 +687,7 @@ static __always_inline void packet_describe(struct sk_buff *skb,
 					    struct packet *p)
 {
 	struct vsock_tuple *tuple = &p->key.tuple;
+	struct sock *sk = skb->sk;
 
 	p->length = ((struct qdisc_skb_cb *)skb->cb)->pkt_len;
 	p->memory = skb->truesize;
@@ -691,8 +695,8 @@ static __always_inline void packet_describe(struct sk_buff *skb,
 	p->key.queue = q->id;
 	if (skb->protocol == bpf_htons(ETH_P_VSOCK) &&
 	    vsock_parse((struct __sk_buff *)skb, tuple)) {
-		if (skb->sk)
-			p->cgroup = skb->sk->sk_cgrp_data.cgroup->kn->id;
+		if (sk)
+			p->cgroup = sk->sk_cgrp_data.cgroup->kn->id;
 	} else {
 		tuple->src_port = skb->hash;
 	}

@@ -87,9 +87,10 @@ static int pin_all(const char *staged, struct classify *skel,
 	int i, err;
 
 	err = pins_add(staged, skel->obj);
+	/* Not bpf_link__pin(): a link taken over has a pin already. */
 	for (i = 0; !err && i < NR_DIRECTIONS; i++)
-		err = bpf_link__pin(at[i].link,
-				    pins_path(path, staged, directions[i]));
+		err = bpf_obj_pin(bpf_link__fd(at[i].link),
+				  pins_path(path, staged, directions[i]));
 	return err;
 }
 
