@@ -179,10 +179,9 @@ def common(kernel, initrd, append, memory, share):
 class Bed:
     """The host VM and its guests; use it in a with statement."""
 
-    BOOT_LIMIT = 300
-
-    def __init__(self, kernel, accel="tcg", cids=(42,), dgram="force"):
+    def __init__(self, kernel, accel, cids=(42,), dgram="force", limit=300):
         self.kernel, self.accel, self.cids = kernel, accel, cids
+        self.limit = limit
         self.cmdline = CMDLINE % (dgram, dgram)
         self.dir = tempfile.mkdtemp(prefix="vsfq-bed.")
         self.initrd = os.path.join(self.dir, "initrd")
@@ -207,13 +206,16 @@ class Bed:
     def guest(self):
         return self.guests[self.cids[0]]
 
+    def alive(self):
+        return not any(vm.dead for vm in [self.host, *self.guests.values()])
+
     def boot(self):
         make_initramfs(self.initrd)
         log = open(os.path.join(self.dir, "qemu.log"), "w")
         self.qemu = subprocess.Popen(self.host_qemu(), stdin=subprocess.DEVNULL,
                                      stdout=log, stderr=log)
         threading.Thread(target=self._reap, daemon=True).start()
-        self.host.wait_ready(self.BOOT_LIMIT)
+        self.host.wait_ready(self.limit)
         for cid in self.cids:
             self.boot_guest(cid)
 
@@ -264,7 +266,7 @@ class Bed:
             guest.lost()
         threading.Thread(target=watch, daemon=True).start()
         try:
-            guest.wait_ready(self.BOOT_LIMIT)
+            guest.wait_ready(self.limit)
         except BedError as err:
             raise BedError("%s\n%s" % (err, job.output)) from err
         guest.run("ip addr add 192.168.%d.2/24 dev eth0 && "

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a test function gets: commands in the VMs, cleanup, verdicts."""
+
+import os
+import re
+import subprocess
+
+from bed import TOP
+
+# What a kernel says when something is wrong with it.
+SPLAT = re.compile(r"WARNING: |BUG: |Oops|KASAN|UBSAN|refcount_t|INFO: task|"
+                   r"INFO: rcu|possible (circular|recursive) locking|"
+                   r"inconsistent lock state|suspicious RCU|"
+                   r"general protection fault|Kernel panic|"
+                   r"unregister_netdevice: waiting|list_(add|del) corruption")
+
+
+class Failed(Exception):
+    """The test's verdict."""
+
+
+class Skipped(Exception):
+    """The machine lacks what the test needs."""
+
+
+class Test:
+    """One test's view of the bed (None for tests on this machine)."""
+
+    def __init__(self, bed):
+        self.bed = bed
+        self.undo = []
+        self.jobs = []
+        self.vms = [bed.host, *bed.guests.values()] if bed else []
+        self.said = {vm: vm.size() for vm in self.vms}
+
+    def fail(self, reason):
+        raise Failed(reason)
+
+    def skip(self, reason):
+        raise Skipped(reason)
+
+    def check(self, truth, reason):
+        if not truth:
+            raise Failed(reason)
+
+    def equal(self, have, want, what):
+        if have != want:
+            raise Failed("%s is %r, expected %r" % (what, have, want))
+
+    def run(self, vm, command, limit=60, status=0):
+        """Run a command in @vm; fail unless it exits with @status."""
+        have, output = vm.run(command, limit)
+        if status is not None and have != status:
+            raise Failed("in the %s, exit status %d, expected %d: %s\n%s" %
+                         (vm.name, have, status, command, output[-4000:]))
+        return output
+
+    def host(self, command, **how):
+        return self.run(self.bed.host, command, **how)
+
+    def guest(self, command, **how):
+        return self.run(self.bed.guest, command, **how)
+
+    def start(self, vm, command, limit=60):
+        """Start a command that the test's end kills."""
+        job = vm.start("echo $$ > /run/job.%d; exec %s" %
+                       (vm.count + 1, command), limit)
+        self.jobs.append(job)
+        return job
+
+    def wait_for(self, vm, condition, limit=20):
+        """Wait until the shell command @condition succeeds in @vm."""
+        self.run(vm, "until %s; do sleep 0.1; done" % condition,
+                 limit=limit)
+
+    def machine(self, command, limit=600):
+        """Run a command on this machine; return status and output."""
+        done = subprocess.run(["bash", "-c", command], cwd=TOP, text=True,
+                              stdout=subprocess.PIPE, timeout=limit,
+                              stderr=subprocess.STDOUT)
+        return done.returncode, done.stdout
+
+    def tool(self, name):
+        """A program's path: ours, or one from the kernel's tree."""
+        ours = os.path.join(TOP, "build", name)
+        if os.path.exists(ours):
+            return ours
+        return os.path.join(os.environ["KERNEL_DIR"], "tools", name)
+
+    def cleanup(self, vm, command):
+        """Have @command run in @vm after the test, whatever its verdict."""
+        self.undo.append((vm, command))
+
+    def finish(self):
+        """Clean up; return what went wrong there or in the kernels."""
+        problems = []
+        for job in self.jobs:
+            if job.status is None:
+                self.undo.append((job.vm, "kill $(cat /run/job.%s)" %
+                                  job.ident))
+        for vm, command in reversed(self.undo):
+            if not vm.dead:
+                vm.run(command)
+        for vm, since in self.said.items():
+            if vm.dead:
+                problems.append("the %s is gone" % vm.name)
+            said = vm.said(since)
+            if SPLAT.search(said):
+                problems.append("the %s's kernel said:\n%s" %
+                                (vm.name, said[:6000]))
+        return problems

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Programs that never heard of vsfq, and vsload, which has."""
+
+import json
+import re
+
+BED = "pair"
+
+HOST_CID, LOCAL_CID, GUEST_CID = 2, 1, 42
+DGRAM = "tests/load/dgram.py"
+VSLOAD = "build/vsload"
+
+
+def serve(t, vm, command, ready):
+    """Start a server; return its job when it has said @ready."""
+    job = t.start(vm, command)
+    t.wait_for(vm, "grep -q %s /run/vsfq/%s.out" % (ready, job.ident))
+    return job
+
+
+def python_both_ways(t, server, client, cid):
+    """Sizes from 0 to 65,536 bytes, each echoed whole."""
+    job = serve(t, server, "python3 %s serve 1025" % DGRAM, "ready")
+    t.run(client, "python3 %s send %d 1025" % (DGRAM, cid))
+    t.equal(job.wait(), 0, "exit status of the echoing server")
+
+
+def test_python_guest_to_host(t):
+    python_both_ways(t, t.bed.host, t.bed.guest, HOST_CID)
+
+
+def test_python_host_to_guest(t):
+    python_both_ways(t, t.bed.guest, t.bed.host, GUEST_CID)
+
+
+def test_python_loopback(t):
+    python_both_ways(t, t.bed.guest, t.bed.guest, LOCAL_CID)
+
+
+def notified(t, command):
+    """The host listens as a VMM's user does, the guest notifies."""
+    job = serve(t, t.bed.host, "python3 %s listen 1026" % DGRAM, "^ready")
+    t.guest(command)
+    t.equal(job.wait(), 0, "exit status of the listener")
+    t.check("READY=1" in job.output, "heard %r" % job.output)
+
+
+def test_notify_by_hand(t):
+    notified(t, "python3 %s notify %d 1026" % (DGRAM, HOST_CID))
+
+
+def test_notify_systemd(t):
+    """systemd-notify knows vsock-dgram since version 254."""
+    version = re.search(r"^systemd (\d+)",
+                        t.guest("systemd-notify --version", status=None))
+    if not version or int(version.group(1)) < 254:
+        t.skip("systemd-notify is missing or older than 254")
+    notified(t, "NOTIFY_SOCKET=vsock-dgram:%d:1026 systemd-notify --ready" %
+             HOST_CID)
+
+
+def load(t, server, client, cid, options):
+    """Run vsload, which fails by itself when content is wrong."""
+    serve(t, server, VSLOAD + " server", "serving")
+    t.run(client, "%s client --cid %d --duration 4 --json /run/load.json %s" %
+          (VSLOAD, cid, options), limit=120)
+    return json.loads(t.run(client, "cat /run/load.json"))
+
+
+def directions(t):
+    return [(t.bed.host, t.bed.guest, HOST_CID),
+            (t.bed.guest, t.bed.host, GUEST_CID)]
+
+
+def check_load(t, options, what):
+    for server, client, cid in directions(t):
+        result = load(t, server, client, cid, options)
+        t.check(result["verified"], "not verified")
+        for r in result["stream_results"]:
+            t.check(r["received"] > 0, "a stream moved nothing")
+        if what == "datagrams":
+            t.check(result["dgram_results"]["received"] > 0,
+                    "no datagram arrived")
+
+
+def test_load_streams(t):
+    check_load(t, "--streams 8 --ping 1", "streams")
+
+
+def test_load_odd_writes(t):
+    check_load(t, "--streams 3 --write-size 5003", "streams")
+
+
+def test_load_seqpacket(t):
+    check_load(t, "--streams 3 --type seqpacket --write-size 30011", "streams")
+
+
+def test_load_everything(t):
+    check_load(t, "--streams 2 --ping 1 --dgram-flood 2 --dgram-size 200",
+               "datagrams")
+
+
+def test_load_large_datagrams(t):
+    """Host to guest, these take several receive buffers each."""
+    check_load(t, "--dgram-flood 1 --dgram-size 65536", "datagrams")
+
+
+def test_load_nonblocking_datagrams(t):
+    check_load(t, "--dgram-flood 2 --dgram-size 1000 --dgram-nowait",
+               "datagrams")
