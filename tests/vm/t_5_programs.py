@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Programs that never heard of vsfq, and vsload, which has."""
 
+import itertools
 import json
 import re
 
@@ -9,6 +10,9 @@ BED = "pair"
 HOST_CID, LOCAL_CID, GUEST_CID = 2, 1, 42
 DGRAM = "tests/load/dgram.py"
 VSLOAD = "build/vsload"
+
+# Nobody waits for a killed server to let go of its ports.
+PORTS = itertools.count(5000, 2)
 
 
 def serve(t, vm, command, ready):
@@ -20,8 +24,9 @@ def serve(t, vm, command, ready):
 
 def python_both_ways(t, server, client, cid):
     """Sizes from 0 to 65,536 bytes, each echoed whole."""
-    job = serve(t, server, "python3 %s serve 1025" % DGRAM, "ready")
-    t.run(client, "python3 %s send %d 1025" % (DGRAM, cid))
+    port = next(PORTS)
+    job = serve(t, server, "python3 %s serve %d" % (DGRAM, port), "ready")
+    t.run(client, "python3 %s send %d %d" % (DGRAM, cid, port))
     t.equal(job.wait(), 0, "exit status of the echoing server")
 
 
@@ -39,14 +44,16 @@ def test_python_loopback(t):
 
 def notified(t, command):
     """The host listens as a VMM's user does, the guest notifies."""
-    job = serve(t, t.bed.host, "python3 %s listen 1026" % DGRAM, "^ready")
-    t.guest(command)
+    port = next(PORTS)
+    job = serve(t, t.bed.host, "python3 %s listen %d" % (DGRAM, port),
+                "^ready")
+    t.guest(command % (HOST_CID, port))
     t.equal(job.wait(), 0, "exit status of the listener")
     t.check("READY=1" in job.output, "heard %r" % job.output)
 
 
 def test_notify_by_hand(t):
-    notified(t, "python3 %s notify %d 1026" % (DGRAM, HOST_CID))
+    notified(t, "python3 " + DGRAM + " notify %d %d")
 
 
 def test_notify_systemd(t):
@@ -55,15 +62,15 @@ def test_notify_systemd(t):
                         t.guest("systemd-notify --version", status=None))
     if not version or int(version.group(1)) < 254:
         t.skip("systemd-notify is missing or older than 254")
-    notified(t, "NOTIFY_SOCKET=vsock-dgram:%d:1026 systemd-notify --ready" %
-             HOST_CID)
+    notified(t, "NOTIFY_SOCKET=vsock-dgram:%d:%d systemd-notify --ready")
 
 
 def load(t, server, client, cid, options):
     """Run vsload, which fails by itself when content is wrong."""
-    serve(t, server, VSLOAD + " server", "serving")
-    t.run(client, "%s client --cid %d --duration 4 --json /run/load.json %s" %
-          (VSLOAD, cid, options), limit=120)
+    port = next(PORTS)
+    serve(t, server, "%s server --port %d" % (VSLOAD, port), "serving")
+    t.run(client, "%s client --cid %d --port %d --duration 4 "
+          "--json /run/load.json %s" % (VSLOAD, cid, port, options), limit=120)
     return json.loads(t.run(client, "cat /run/load.json"))
 
 

@@ -21,15 +21,18 @@ def test_host_is_refused(t):
     refused(t, t.bed.host, 42)
 
 
-def test_streams_work(t):
-    job = t.start(t.bed.host, VSLOAD + " server")
+def load(t, port, options, status):
+    job = t.start(t.bed.host, "%s server --port %d" % (VSLOAD, port))
     t.wait_for(t.bed.host, "grep -q serving /run/vsfq/%s.out" % job.ident)
-    t.guest(VSLOAD + " client --streams 2 --ping 1 --duration 2")
+    return t.guest("%s client --port %d --duration 2 %s" %
+                   (VSLOAD, port, options), status=status)
+
+
+def test_streams_work(t):
+    load(t, 5000, "--streams 2 --ping 1", 0)
 
 
 def test_load_says_why(t):
-    job = t.start(t.bed.host, VSLOAD + " server")
-    t.wait_for(t.bed.host, "grep -q serving /run/vsfq/%s.out" % job.ident)
-    output = t.guest(VSLOAD + " client --streams 1 --dgram-flood 1", status=1)
-    t.equal(output, "vsload: cannot send datagrams to CID 2 port 5000: "
+    output = load(t, 5002, "--streams 1 --dgram-flood 1", 1)
+    t.equal(output, "vsload: cannot send datagrams to CID 2 port 5002: "
             "Operation not supported\n", "the message")
