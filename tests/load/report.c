@@ -243,7 +243,8 @@ static json_t *json_each(const struct figures *f, unsigned int nr)
 static json_t *json_ping(const struct ping_summary *p)
 {
 	if (!p->count)
-		return json_null();
+		return json_pack("{s:i, s:n, s:n, s:n, s:n}", "count", 0,
+				 "p50_us", "p90_us", "p99_us", "max_us");
 	return json_pack("{s:I, s:i, s:i, s:i, s:i}",
 			 "count", (json_int_t)p->count, "p50_us", p->p50,
 			 "p90_us", p->p90, "p99_us", p->p99, "max_us", p->max);
