@@ -204,6 +204,8 @@ static int check_client(void)
 		bad = "nothing to do: give --streams, --ping or --dgram-flood";
 	else if (opt.interval > opt.duration)
 		bad = "--interval is longer than --duration";
+	else if (opt.warmup >= opt.duration)
+		bad = "--warmup leaves nothing of --duration";
 	else if (opt.duration / opt.interval > MAX_SAMPLES)
 		bad = "--interval is too short for this --duration";
 	else if (opt.flood_stop > opt.duration)
