@@ -106,15 +106,14 @@ struct group_key {
 	__u64 cgroup;
 };
 
-/* A queued packet. */
+/* A queued packet; the packet itself is in the map "skbs". */
 struct slot {
-	struct link link;
+	__u64 queued_at;
 	__u32 cost;
 	__u32 memory;
 	__u32 length;
+	__u32 next;
 	bool datagram;
-	__u64 queued_at;
-	struct sk_buff __kptr *skb;
 };
 
 /*
@@ -129,34 +128,39 @@ struct flow {
 	__u64 memory;
 	__u32 packets;
 	struct vsfq_list slots;
-	struct link turn;
-	struct link fresh;
+	__u32 next_turn;
+	__u32 next_fresh;
+	__u32 fatter;			/* neighbours on the fat list */
+	__u32 thinner;
 	bool on_turn;
 	bool on_fresh;
 	bool spare;
 	__u8 level;			/* 0: on none of the fat lists */
-	__u32 fatter;			/* neighbours on the fat list */
-	__u32 thinner;
 };
 
 struct group {
 	struct group_key key;
 	__s64 deficit;
 	struct vsfq_list flows;
-	struct link turn;
+	__u32 next_turn;
 	__u32 members;			/* flows, on a list or not */
 	bool on_turn;
 };
 
-/* What enqueue needs to know of a packet. */
-struct packet {
-	struct flow_key key;
-	__u64 cgroup;
-	__u32 cost;
-	__u32 length;
-	__u32 memory;
-	bool datagram;
+__pool(struct slot, slot, VSFQ_MAX_PACKETS)
+__pool(struct flow, flow, VSFQ_MAX_FLOWS)
+__pool(struct group, group, VSFQ_MAX_GROUPS)
+
+struct skb_owner {
+	struct sk_buff __kptr *skb;
 };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, VSFQ_MAX_PACKETS);
+	__type(key, __u32);
+	__type(value, struct skb_owner);
+} skbs SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -164,27 +168,6 @@ struct {
 	__type(key, struct vsfq_queue_key);
 	__type(value, struct vsfq_queue);
 } queues SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, VSFQ_MAX_PACKETS);
-	__type(key, __u32);
-	__type(value, struct slot);
-} slots SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, VSFQ_MAX_FLOWS);
-	__type(key, __u32);
-	__type(value, struct flow);
-} flows SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, VSFQ_MAX_GROUPS);
-	__type(key, __u32);
-	__type(value, struct group);
-} groups SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -200,17 +183,18 @@ struct {
 	__type(value, __u32);
 } group_index SEC(".maps");
 
-__pool(slot, VSFQ_MAX_PACKETS);
-__pool(flow, VSFQ_MAX_FLOWS);
-__pool(group, VSFQ_MAX_GROUPS);
-
 static const struct vsfq_queue new_queue;
 static __u32 last_queue_id;
 
-#define TURN_FLOW	offsetof(struct flow, turn)
-#define FRESH_FLOW	offsetof(struct flow, fresh)
-#define TURN_GROUP	offsetof(struct group, turn)
-#define QUEUED_SLOT	offsetof(struct slot, link)
+/* What enqueue needs to know of a packet. */
+struct packet {
+	struct flow_key key;
+	__u64 cgroup;
+	__u32 cost;
+	__u32 length;
+	__u32 memory;
+	bool datagram;
+};
 
 struct netlink_ext_ack;
 struct nlattr;
@@ -223,35 +207,12 @@ extern void bpf_qdisc_watchdog_schedule(struct Qdisc *sch, __u64 expire,
 extern void bpf_qdisc_bstats_update(struct Qdisc *sch,
 				    const struct sk_buff *skb) __ksym;
 
-static __always_inline struct flow *flow_at(__u32 i)
-{
-	return bpf_map_lookup_elem(&flows, &i);
-}
-
-static __always_inline struct group *group_at(__u32 i)
-{
-	return bpf_map_lookup_elem(&groups, &i);
-}
-
-static __always_inline struct slot *slot_at(__u32 i)
-{
-	return bpf_map_lookup_elem(&slots, &i);
-}
-
-static __always_inline __u32 slot_get(void)
-{
-	return pool_get(&slot_pool, &slot_used, VSFQ_MAX_PACKETS);
-}
-
-static __always_inline __u32 flow_get(void)
-{
-	return pool_get(&flow_pool, &flow_used, VSFQ_MAX_FLOWS);
-}
-
-static __always_inline __u32 group_get(void)
-{
-	return pool_get(&group_pool, &group_used, VSFQ_MAX_GROUPS);
-}
+/*
+ * Functions that are not static are verified once and by themselves; a static
+ * one is verified again on every path that leads to a call. That is why the
+ * larger ones are global, and the only reason.
+ */
+#define __verified_once	__noinline
 
 static __always_inline struct vsfq_class_queue *class_of(struct vsfq_queue *q,
 							 __u32 class)
@@ -283,31 +244,20 @@ static __always_inline struct vsfq_queue *queue_of(struct Qdisc *sch)
 	return bpf_map_lookup_elem(&queues, &key);
 }
 
-/* The smallest n with 2^n > x, at most max. */
-static __always_inline __u32 log2_above(__u64 x, __u32 max)
+/* The smallest n with 2^n > x, at most 31. */
+__verified_once __u32 log2_above(__u64 x)
 {
-	__u32 n = 0;
+	__u32 n = 0, step;
 
-	if (x >> 32)
-		return max;
-	if (x >> 16) {
-		n += 16;
-		x >>= 16;
+	if (x >> 31)
+		return 31;
+	for (step = 16; step; step >>= 1) {
+		if (x >> step) {
+			n += step;
+			x >>= step;
+		}
 	}
-	if (x >> 8) {
-		n += 8;
-		x >>= 8;
-	}
-	if (x >> 4) {
-		n += 4;
-		x >>= 4;
-	}
-	if (x >> 2) {
-		n += 2;
-		x >>= 2;
-	}
-	n += x > 1 ? 2 : x;
-	return n < max ? n : max;
+	return n + x;
 }
 
 /*
@@ -317,61 +267,56 @@ static __always_inline __u32 log2_above(__u64 x, __u32 max)
 static __always_inline void fat_unlink(struct vsfq_class_queue *c,
 				       struct flow *f)
 {
-	struct flow *fatter = f->fatter ? flow_at(f->fatter) : NULL;
-	struct flow *thinner = f->thinner ? flow_at(f->thinner) : NULL;
 	__u32 level = f->level % VSFQ_NR_LEVELS;
 
-	if (thinner)
-		thinner->fatter = f->fatter;
-	if (fatter)
-		fatter->thinner = f->thinner;
+	if (f->thinner)
+		flow_at(f->thinner)->fatter = f->fatter;
+	if (f->fatter)
+		flow_at(f->fatter)->thinner = f->thinner;
 	else
 		c->fat[level] = f->thinner;
 	if (!c->fat[level])
 		c->levels &= ~(1U << level);
+	f->level = 0;
 }
 
-static __always_inline void fat_link(struct vsfq_class_queue *c,
-				     struct flow *f, __u32 i, __u32 level)
+static __always_inline void fat_link(struct vsfq_class_queue *c, __u32 i,
+				     __u32 level)
 {
-	struct flow *first;
+	struct flow *f = flow_at(i);
 
-	level %= VSFQ_NR_LEVELS;
 	f->level = level;
 	f->fatter = 0;
 	f->thinner = c->fat[level];
-	first = f->thinner ? flow_at(f->thinner) : NULL;
-	if (first)
-		first->fatter = i;
+	if (f->thinner)
+		flow_at(f->thinner)->fatter = i;
 	c->fat[level] = i;
 	c->levels |= 1U << level;
 }
 
-static __noinline void fat_update(struct vsfq_class_queue *c, struct flow *f,
-				  __u32 i)
+__verified_once int fat_update(struct vsfq_class_queue *c __arg_nonnull,
+			       __u32 i)
 {
-	__u32 level = log2_above(f->memory, VSFQ_NR_LEVELS - 1);
+	struct flow *f = flow_at(i);
+	__u32 level = log2_above(f->memory) % VSFQ_NR_LEVELS;
 
 	if (level == f->level)
-		return;
+		return 0;
 	if (f->level)
 		fat_unlink(c, f);
-	f->level = 0;
 	if (level)
-		fat_link(c, f, i, level);
+		fat_link(c, i, level);
+	return 0;
 }
 
 static __always_inline __u32 fattest(struct vsfq_class_queue *c)
 {
-	__u32 level;
-
 	if (!c->levels)
 		return 0;
-	level = log2_above(c->levels, VSFQ_NR_LEVELS) - 1;
-	return c->fat[level % VSFQ_NR_LEVELS];
+	return c->fat[(log2_above(c->levels) - 1) % VSFQ_NR_LEVELS];
 }
 
-/* Flows and groups come and go. */
+/* Groups and flows come and go. */
 static __always_inline void group_start(struct group *g, struct group_key *key)
 {
 	g->key = *key;
@@ -379,6 +324,32 @@ static __always_inline void group_start(struct group *g, struct group_key *key)
 	g->flows.head = 0;
 	g->members = 0;
 	g->on_turn = false;
+}
+
+__verified_once __u32 group_of(__u32 queue, __u32 class, __u64 cgroup)
+{
+	struct group_key key = { queue, class, cgroup };
+	__u32 i, *found;
+
+	found = bpf_map_lookup_elem(&group_index, &key);
+	if (found)
+		return *found;
+	i = group_get();
+	if (!i)
+		return 0;
+	group_start(group_at(i), &key);
+	if (!bpf_map_update_elem(&group_index, &key, &i, BPF_NOEXIST))
+		return i;
+	group_put(i);
+	return 0;
+}
+
+static __always_inline void group_release(__u32 i)
+{
+	struct group_key key = group_at(i)->key;
+
+	bpf_map_delete_elem(&group_index, &key);
+	group_put(i);
 }
 
 static __always_inline void flow_start(struct flow *f, struct flow_key *key)
@@ -394,166 +365,111 @@ static __always_inline void flow_start(struct flow *f, struct flow_key *key)
 	f->level = 0;
 }
 
-static __noinline __u32 group_of(struct vsfq_queue *q, __u32 class,
-				 __u64 cgroup)
+/* A new flow; the spare one of its class, if there is no room for it. */
+__verified_once __u32 flow_new(struct vsfq_queue *q __arg_nonnull,
+			       struct flow_key *key __arg_nonnull,
+			       __u64 cgroup, __u32 spare)
 {
-	struct group_key key = { q->id, class, cgroup };
-	struct group *g;
-	__u32 i, *found;
+	__u32 i = flow_get();
+	struct flow *f = flow_at(i);
 
-	found = bpf_map_lookup_elem(&group_index, &key);
-	if (found)
-		return *found;
-	i = group_get();
-	g = group_at(i);
-	if (!i || !g)
-		return 0;
-	group_start(g, &key);
-	if (bpf_map_update_elem(&group_index, &key, &i, BPF_NOEXIST)) {
-		pool_put(&group_pool, i);
-		return 0;
+	if (!i)
+		return spare;
+	if (bpf_map_update_elem(&flow_index, key, &i, BPF_NOEXIST)) {
+		flow_put(i);
+		return spare;
 	}
-	return i;
-}
-
-static __always_inline void group_release(struct group *g, __u32 i)
-{
-	bpf_map_delete_elem(&group_index, &g->key);
-	pool_put(&group_pool, i);
-}
-
-/* A new flow joins a group: the spare flow's, if there is no room for one. */
-static __always_inline void flow_join(struct vsfq_queue *q, struct flow *f,
-				      struct flow *spare, __u64 cgroup)
-{
-	struct group *g;
-
-	f->group = group_of(q, f->key.class, cgroup);
-	if (!f->group)
-		f->group = spare->group;
-	g = group_at(f->group);
-	if (g)
-		g->members++;
+	flow_start(f, key);
+	f->group = group_of(key->queue, key->class, cgroup) ?:
+		   flow_at(spare)->group;
+	group_at(f->group)->members++;
 	q->flows++;
-}
-
-static __noinline __u32 flow_new(struct vsfq_queue *q, struct packet *p)
-{
-	struct vsfq_class_queue *c = class_of(q, p->key.class);
-	struct flow *f, *spare;
-	__u32 i;
-
-	spare = c ? flow_at(c->spare) : NULL;
-	if (!spare)
-		return 0;
-	i = flow_get();
-	f = flow_at(i);
-	if (!i || !f)
-		return c->spare;
-	if (bpf_map_update_elem(&flow_index, &p->key, &i, BPF_NOEXIST)) {
-		pool_put(&flow_pool, i);
-		return c->spare;
-	}
-	flow_start(f, &p->key);
-	flow_join(q, f, spare, p->cgroup);
 	return i;
 }
 
-static __always_inline __u32 flow_of(struct vsfq_queue *q, struct packet *p)
+static __always_inline void flow_release(struct vsfq_queue *q, __u32 i)
 {
-	__u32 *found = bpf_map_lookup_elem(&flow_index, &p->key);
+	struct flow *f = flow_at(i);
+	struct flow_key key = f->key;
 
-	return found ? *found : flow_new(q, p);
-}
-
-static __always_inline void flow_release(struct vsfq_queue *q, struct group *g,
-					 struct flow *f, __u32 i)
-{
 	if (f->spare)
 		return;
-	bpf_map_delete_elem(&flow_index, &f->key);
-	g->members--;
+	bpf_map_delete_elem(&flow_index, &key);
+	group_at(f->group)->members--;
 	q->flows--;
-	pool_put(&flow_pool, i);
+	flow_put(i);
 }
 
 /* Every class has a spare flow in a group of its own for as long as it lives */
-static __noinline int spare_new(struct vsfq_queue *q, __u32 class)
+__verified_once int spare_new(struct vsfq_queue *q __arg_nonnull, __u32 class)
 {
 	struct vsfq_class_queue *c = class_of(q, class);
 	struct flow_key key = { q->id, class };
-	struct flow *f;
-	struct group *g;
-	__u32 i;
+	__u32 i = flow_get();
+	struct flow *f = flow_at(i);
 
-	i = flow_get();
-	f = flow_at(i);
-	if (!c || !i || !f)
+	if (!c || !i)
 		return -ENOMEM;
 	flow_start(f, &key);
 	f->spare = true;
-	f->group = group_of(q, class, ~0ULL);
+	f->group = group_of(q->id, class, ~0ULL);
 	c->spare = i;
-	g = group_at(f->group);
-	if (!f->group || !g)
+	if (!f->group)
 		return -ENOMEM;
-	g->members++;
+	group_at(f->group)->members++;
 	return 0;
 }
 
-static __noinline void spare_release(struct vsfq_queue *q, __u32 class)
+static __always_inline void spare_release(struct vsfq_class_queue *c)
 {
-	struct vsfq_class_queue *c = class_of(q, class);
-	struct flow *f;
-	struct group *g;
-
-	f = c && c->spare ? flow_at(c->spare) : NULL;
-	if (!f)
+	if (!c->spare)
 		return;
-	g = f->group ? group_at(f->group) : NULL;
-	if (g)
-		group_release(g, f->group);
-	pool_put(&flow_pool, c->spare);
+	if (flow_at(c->spare)->group)
+		group_release(flow_at(c->spare)->group);
+	flow_put(c->spare);
 	c->spare = 0;
 }
 
 /* The flow takes turns from now on. */
-static __noinline void turn_push(struct vsfq_class_queue *c, struct flow *f,
-				 struct group *g, __u32 i)
+static __always_inline void turn_push(struct vsfq_class_queue *c, __u32 i)
 {
+	struct flow *f = flow_at(i);
+	struct group *g = group_at(f->group);
+
 	if (f->on_turn)
 		return;
 	f->on_turn = true;
-	list_push(&g->flows, &flows, i, TURN_FLOW);
+	list_push(&g->flows, flow_at, next_turn, i);
 	if (g->on_turn)
 		return;
 	g->on_turn = true;
-	list_push(&c->groups, &groups, f->group, TURN_GROUP);
+	list_push(&c->groups, group_at, next_turn, f->group);
 }
 
 /* A flow that got a packet: does it go first? */
-static __always_inline void flow_wake(struct vsfq_class_queue *c,
-				      struct flow *f, struct group *g, __u32 i)
+static __always_inline void flow_wake(struct vsfq_class_queue *c, __u32 i)
 {
+	struct flow *f = flow_at(i);
+
 	if (f->on_fresh)
 		return;
-	if (f->packets == 1 && f->deficit > 0) {
-		f->on_fresh = true;
-		list_push(&c->fresh, &flows, i, FRESH_FLOW);
+	if (f->packets > 1 || f->deficit <= 0) {
+		turn_push(c, i);
 		return;
 	}
-	turn_push(c, f, g, i);
+	f->on_fresh = true;
+	list_push(&c->fresh, flow_at, next_fresh, i);
 }
 
-static __always_inline void slot_push(struct vsfq_queue *q, struct flow *f,
-				      __u32 i, struct slot *slot, __u32 s)
+/* Put a packet at the end of its flow. */
+__verified_once int slot_push(struct vsfq_queue *q __arg_nonnull,
+			      struct vsfq_class_queue *c __arg_nonnull,
+			      __u32 i, __u32 s)
 {
-	struct vsfq_class_queue *c = class_of(q, f->key.class);
-	struct group *g = group_at(f->group);
+	struct flow *f = flow_at(i);
+	struct slot *slot = slot_at(s);
 
-	if (!c || !g)
-		return;
-	list_push(&f->slots, &slots, s, QUEUED_SLOT);
+	list_push(&f->slots, slot_at, next, s);
 	if (!c->packets && c->vtime < q->vtime)
 		c->vtime = q->vtime;
 	f->packets++;
@@ -563,21 +479,21 @@ static __always_inline void slot_push(struct vsfq_queue *q, struct flow *f,
 	c->memory += slot->memory;
 	if (slot->datagram) {
 		c->datagrams++;
-		fat_update(c, f, i);
+		fat_update(c, i);
 	}
-	flow_wake(c, f, g, i);
+	flow_wake(c, i);
+	return 0;
 }
 
-/* Take the first packet of a flow off its queue. */
-static __always_inline __u32 slot_pop(struct vsfq_class_queue *c,
-				      struct flow *f, __u32 i)
+/* Take the first packet of a flow; it has one. */
+__verified_once __u32 slot_pop(struct vsfq_class_queue *c __arg_nonnull,
+			       __u32 i)
 {
+	struct flow *f = flow_at(i);
 	__u32 s = f->slots.head;
 	struct slot *slot = slot_at(s);
 
-	if (!s || !slot)
-		return 0;
-	list_pop(&f->slots, &slots, QUEUED_SLOT);
+	list_pop(&f->slots, slot_at, next);
 	f->packets--;
 	f->memory -= slot->memory;
 	c->packets--;
@@ -586,47 +502,38 @@ static __always_inline __u32 slot_pop(struct vsfq_class_queue *c,
 	if (slot->datagram)
 		c->datagrams--;
 	if (f->level)
-		fat_update(c, f, i);
+		fat_update(c, i);
 	return s;
 }
 
-static __always_inline bool over_limit(struct vsfq_class_queue *c)
+static __always_inline struct sk_buff *skb_take(__u32 s)
 {
-	return c->datagrams > limit_datagrams ||
-	       (c->datagrams && c->memory > limit_memory);
-}
+	struct skb_owner *owner = bpf_map_lookup_elem(&skbs, &s);
 
-static __always_inline void count_drop(struct Qdisc *sch,
-				       struct vsfq_class_queue *c,
-				       __u32 length, __u32 reason)
-{
-	c->drops[reason]++;
-	sch->qstats.drops++;
-	sch->q.qlen--;
-	sch->qstats.backlog -= length;
+	return owner ? bpf_kptr_xchg(&owner->skb, NULL) : NULL;
 }
 
 /* Drop the oldest datagram of the fattest flow of a class. */
-static __noinline bool drop_fattest(struct Qdisc *sch,
-				    struct vsfq_class_queue *c, __u32 reason,
-				    struct bpf_sk_buff_ptr *to_free)
+static __always_inline bool drop_fattest(struct Qdisc *sch,
+					 struct vsfq_class_queue *c,
+					 __u32 reason,
+					 struct bpf_sk_buff_ptr *to_free)
 {
 	__u32 s, i = fattest(c);
-	struct flow *f = flow_at(i);
 	struct sk_buff *skb;
-	struct slot *slot;
 
-	if (!i || !f)
+	/* Only the spare flow can have grants among its datagrams. */
+	if (!i || !slot_at(flow_at(i)->slots.head)->datagram)
 		return false;
-	s = slot_pop(c, f, i);
-	slot = slot_at(s);
-	if (!s || !slot || reason >= VSFQ_NR_DROPS)
-		return false;
-	count_drop(sch, c, slot->length, reason);
-	skb = bpf_kptr_xchg(&slot->skb, NULL);
+	s = slot_pop(c, i);
+	c->drops[reason]++;
+	sch->qstats.drops++;
+	sch->q.qlen--;
+	sch->qstats.backlog -= slot_at(s)->length;
+	skb = skb_take(s);
 	if (skb)
 		bpf_qdisc_skb_drop(skb, to_free);
-	pool_put(&slot_pool, s);
+	slot_put(s);
 	return true;
 }
 
@@ -642,6 +549,12 @@ static __always_inline __u32 slot_make(struct Qdisc *sch, struct vsfq_queue *q,
 			  to_free))
 		return 0;
 	return slot_get();
+}
+
+static __always_inline bool over_limit(struct vsfq_class_queue *c)
+{
+	return c->datagrams > limit_datagrams ||
+	       (c->datagrams && c->memory > limit_memory);
 }
 
 static __always_inline void enforce_limit(struct Qdisc *sch,
@@ -719,32 +632,29 @@ int BPF_PROG(vsfq_enqueue, struct sk_buff *skb, struct Qdisc *sch,
 {
 	struct vsfq_queue *q = queue_of(sch);
 	struct vsfq_class_queue *c;
+	struct skb_owner *owner;
 	struct packet p = {};
-	struct slot *slot;
-	struct flow *f;
-	__u32 i, s;
+	__u32 i, s, *found;
 
 	if (!q)
 		goto drop;
 	packet_describe(skb, q, &p);
-	i = flow_of(q, &p);
-	f = flow_at(i);
-	if (!i || !f)
-		goto drop;
-	c = class_of(q, f->key.class);
+	c = class_of(q, p.key.class);
 	if (!c)
 		goto drop;
+	found = bpf_map_lookup_elem(&flow_index, &p.key);
+	i = found ? *found : flow_new(q, &p.key, p.cgroup, c->spare);
 	s = slot_make(sch, q, to_free);
-	slot = slot_at(s);
-	if (!s || !slot) {
+	owner = bpf_map_lookup_elem(&skbs, &s);
+	if (!s || !owner) {
 		c->drops[VSFQ_DROP_POOL]++;
 		goto drop;
 	}
-	slot_fill(slot, &p);
-	slot_push(q, f, i, slot, s);
+	slot_fill(slot_at(s), &p);
+	slot_push(q, c, i, s);
 	sch->q.qlen++;
 	sch->qstats.backlog += p.length;
-	skb = bpf_kptr_xchg(&slot->skb, skb);
+	skb = bpf_kptr_xchg(&owner->skb, skb);
 	if (skb)
 		bpf_qdisc_skb_drop(skb, to_free);
 	enforce_limit(sch, c, to_free);
@@ -756,89 +666,83 @@ drop:
 }
 
 /* The flow at the head of the fresh list sends, or goes to take turns. */
-static __noinline __u32 serve_fresh(struct vsfq_class_queue *c, bool drain)
+static __always_inline __u32 serve_fresh(struct vsfq_class_queue *c,
+					 bool drain)
 {
 	__u32 i = c->fresh.head;
 	struct flow *f = flow_at(i);
-	struct group *g = f ? group_at(f->group) : NULL;
-	struct slot *slot;
+	struct group *g = group_at(f->group);
+	__u32 cost = slot_at(f->slots.head)->cost;
 
-	if (!f || !g) {
-		c->fresh.head = 0;
-		return 0;
-	}
-	slot = f->packets ? slot_at(f->slots.head) : NULL;
-	if (slot && !drain && slot->cost <= f->deficit &&
+	if (f->packets && !drain && cost <= f->deficit &&
 	    g->deficit > -borrow) {
-		f->deficit -= slot->cost;
-		g->deficit -= slot->cost;
-		return slot_pop(c, f, i);
+		f->deficit -= cost;
+		g->deficit -= cost;
+		return slot_pop(c, i);
 	}
-	list_pop(&c->fresh, &flows, FRESH_FLOW);
+	list_pop(&c->fresh, flow_at, next_fresh);
 	f->on_fresh = false;
-	turn_push(c, f, g, i);
+	turn_push(c, i);
 	return 0;
 }
 
 /* One step of the round of a group: a packet, or a flow leaves or rotates. */
-static __noinline __u32 serve_flow(struct vsfq_queue *q,
-				   struct vsfq_class_queue *c,
-				   struct group *g, bool drain)
+static __always_inline __u32 serve_flow(struct vsfq_queue *q,
+					struct vsfq_class_queue *c,
+					struct group *g, bool drain)
 {
 	__u32 i = g->flows.head;
 	struct flow *f = flow_at(i);
-	struct slot *slot;
+	__u32 cost = slot_at(f->slots.head)->cost;
 
-	if (!f)
-		return 0;
-	slot = f->packets ? slot_at(f->slots.head) : NULL;
-	if (!slot) {
-		list_pop(&g->flows, &flows, TURN_FLOW);
+	if (!f->packets) {
+		list_pop(&g->flows, flow_at, next_turn);
 		f->on_turn = false;
-		flow_release(q, g, f, i);
+		flow_release(q, i);
 		return 0;
 	}
 	if (f->deficit <= 0 && !drain) {
 		f->deficit += quantum;
-		list_rotate(&g->flows, &flows, TURN_FLOW);
+		list_rotate(&g->flows, flow_at, next_turn);
 		return 0;
 	}
-	f->deficit -= slot->cost;
-	g->deficit -= slot->cost;
-	return slot_pop(c, f, i);
+	f->deficit -= cost;
+	g->deficit -= cost;
+	return slot_pop(c, i);
 }
 
 /* One step of the round of a class. */
-static __noinline __u32 serve_group(struct vsfq_queue *q,
-				    struct vsfq_class_queue *c, bool drain)
+static __always_inline __u32 serve_group(struct vsfq_queue *q,
+					 struct vsfq_class_queue *c,
+					 bool drain)
 {
 	__u32 i = c->groups.head;
 	struct group *g = group_at(i);
 
-	if (!g) {
-		c->groups.head = 0;
-		return 0;
-	}
 	if (g->deficit <= 0 && !drain) {
 		g->deficit += quantum;
-		list_rotate(&c->groups, &groups, TURN_GROUP);
+		list_rotate(&c->groups, group_at, next_turn);
 		return 0;
 	}
 	if (g->flows.head)
 		return serve_flow(q, c, g, drain);
-	list_pop(&c->groups, &groups, TURN_GROUP);
+	list_pop(&c->groups, group_at, next_turn);
 	g->on_turn = false;
 	if (!g->members)
-		group_release(g, i);
+		group_release(i);
 	return 0;
 }
 
-static __always_inline __u32 serve(struct vsfq_queue *q,
-				   struct vsfq_class_queue *c, bool drain)
+/* A packet to send, or 0 after a step that leads to one. */
+__verified_once __u32 serve(struct vsfq_queue *q __arg_nonnull,
+			    struct vsfq_class_queue *c __arg_nonnull,
+			    bool drain)
 {
 	if (c->fresh.head)
 		return serve_fresh(c, drain);
-	return serve_group(q, c, drain);
+	if (c->groups.head)
+		return serve_group(q, c, drain);
+	return 0;
 }
 
 /*
@@ -875,7 +779,7 @@ static __always_inline __u32 class_linked(struct vsfq_queue *q)
 	return i;
 }
 
-static __noinline __u32 class_next(struct vsfq_queue *q)
+__verified_once __u32 class_next(struct vsfq_queue *q __arg_nonnull)
 {
 	__u32 first, i = class_behind(q, false, ~0ULL);
 	struct vsfq_class_queue *c = class_of(q, i);
@@ -893,14 +797,13 @@ static __always_inline void count_sent(struct vsfq_class_queue *c, __u32 class,
 				       struct slot *slot)
 {
 	__u64 usecs = (bpf_ktime_get_ns() - slot->queued_at) / 1000;
-	__u32 bucket = log2_above(usecs, VSFQ_NR_BUCKETS - 1);
 
 	c->sent.packets++;
 	c->sent.bytes += slot->length;
 	c->sent.cost += slot->cost;
 	c->vtime += ((__u64)slot->cost << VTIME_SHIFT) /
 		    (weight[class % VSFQ_NR_CLASSES] ?: 1);
-	c->sojourn[bucket % VSFQ_NR_BUCKETS]++;
+	c->sojourn[log2_above(usecs) % VSFQ_NR_BUCKETS]++;
 }
 
 SEC("struct_ops")
@@ -909,7 +812,6 @@ struct sk_buff *BPF_PROG(vsfq_dequeue, struct Qdisc *sch)
 	struct vsfq_queue *q = queue_of(sch);
 	struct vsfq_class_queue *c;
 	struct sk_buff *skb;
-	struct slot *slot;
 	__u32 class, s;
 	int i;
 
@@ -921,14 +823,13 @@ struct sk_buff *BPF_PROG(vsfq_dequeue, struct Qdisc *sch)
 		if (!c)
 			return NULL;
 		s = serve(q, c, false);
-		slot = slot_at(s);
-		if (!s || !slot)
+		if (!s)
 			continue;
-		count_sent(c, class, slot);
+		count_sent(c, class, slot_at(s));
 		sch->q.qlen--;
-		sch->qstats.backlog -= slot->length;
-		skb = bpf_kptr_xchg(&slot->skb, NULL);
-		pool_put(&slot_pool, s);
+		sch->qstats.backlog -= slot_at(s)->length;
+		skb = skb_take(s);
+		slot_put(s);
 		if (skb)
 			bpf_qdisc_bstats_update(sch, skb);
 		return skb;
@@ -945,7 +846,6 @@ void BPF_PROG(vsfq_reset, struct Qdisc *sch)
 	struct vsfq_queue *q = queue_of(sch);
 	struct vsfq_class_queue *c;
 	struct sk_buff *skb;
-	struct slot *slot;
 	__u32 s;
 	int i;
 
@@ -958,12 +858,11 @@ void BPF_PROG(vsfq_reset, struct Qdisc *sch)
 		if (!c)
 			break;
 		s = serve(q, c, true);
-		slot = slot_at(s);
-		if (!s || !slot)
+		if (!s)
 			continue;
 		c->drops[VSFQ_DROP_RESET]++;
-		skb = bpf_kptr_xchg(&slot->skb, NULL);
-		pool_put(&slot_pool, s);
+		skb = skb_take(s);
+		slot_put(s);
 		if (skb)
 			bpf_kfree_skb(skb);
 	}
@@ -1000,7 +899,7 @@ void BPF_PROG(vsfq_destroy, struct Qdisc *sch)
 	if (!q)
 		return;
 	for (i = 0; i < VSFQ_NR_CLASSES; i++)
-		spare_release(q, i);
+		spare_release(&q->class[i]);
 	bpf_map_delete_elem(&queues, &key);
 }
 

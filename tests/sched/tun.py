@@ -7,6 +7,7 @@ The tun stops its queue when it holds two packets, as a full virtqueue would.
 """
 import fcntl
 import os
+import select
 import socket
 import struct
 import subprocess
@@ -20,6 +21,7 @@ ARPHRD_VSOCK = 827
 ETH_P_VSOCK = 0x00fb
 SO_SNDBUFFORCE = 32
 RING = 2
+IDLE = 0.5      # seconds without a packet: nothing is queued any more
 
 STREAM, SEQPACKET, DGRAM = 1, 2, 3
 HEADER = struct.Struct("<QQIIIHHIII")
@@ -69,10 +71,10 @@ class Tun:
     def receive(self):
         """The next packet: (type, port, number, length), None if none."""
         while True:
-            try:
-                data = os.read(self.fd, 1 << 17)
-            except BlockingIOError:
+            # A read wakes the device's queue; another CPU may fill the ring.
+            if not select.select([self.fd], [], [], IDLE)[0]:
                 return None
+            data = os.read(self.fd, 1 << 17)
             if len(data) >= HEADER.size and data[0] == 3:
                 break
         h = HEADER.unpack_from(data)
