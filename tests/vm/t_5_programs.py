@@ -18,7 +18,8 @@ PORTS = itertools.count(5000, 2)
 def serve(t, vm, command, ready):
     """Start a server; return its job when it has said @ready."""
     job = t.start(vm, command)
-    t.wait_for(vm, "grep -q %s /run/vsfq/%s.out" % (ready, job.ident))
+    t.wait_for(vm, "grep -q %s /run/vsfq/%s.out" % (ready, job.ident),
+               limit=60)
     return job
 
 

@@ -23,7 +23,8 @@ def test_host_is_refused(t):
 
 def load(t, port, options, status):
     job = t.start(t.bed.host, "%s server --port %d" % (VSLOAD, port))
-    t.wait_for(t.bed.host, "grep -q serving /run/vsfq/%s.out" % job.ident)
+    t.wait_for(t.bed.host, "grep -q serving /run/vsfq/%s.out" % job.ident,
+               limit=60)
     return t.guest("%s client --port %d --duration 2 %s" %
                    (VSLOAD, port, options), status=status)
 
