@@ -4,6 +4,7 @@
 import functools
 import os
 import re
+import sys
 
 from bed import Bed, BedError
 
@@ -40,5 +41,5 @@ def find_accel():
             why = "the host VM has no KVM of its own"
         except BedError as err:
             why = str(err)
-    print("# emulating (TCG): %s" % why, flush=True)
+    print("# emulating (TCG): %s" % why, file=sys.stderr, flush=True)
     return "tcg"

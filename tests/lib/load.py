@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Devices in one of three configurations, and loads through them."""
+
+import json
+import os
+
+from bed import TOP
+
+VSLOAD = os.path.join(TOP, "build/vsload")
+VSFQ = os.path.join(TOP, "build/vsfq")
+GUEST_DEV = "virtio-vsock0"
+HOST_DEV = "vhost-vsock0"
+
+# pfifo_fast by name: the default that nobody touched takes the direct path.
+CONFIGS = {
+    "down": "ip link set {dev} down",
+    "pfifo_fast": "ip link set {dev} up && "
+                  "tc qdisc replace dev {dev} root pfifo_fast",
+    "vsfq": "ip link set {dev} up && {vsfq} attach {dev}",
+}
+
+
+class LoadError(Exception):
+    """A load did not run, or did not verify."""
+
+
+def configure(vm, dev, config):
+    """Put a device into one of CONFIGS, whatever it was in before."""
+    command = ("{vsfq} detach {dev}; tc qdisc del dev {dev} root; " +
+               CONFIGS[config]).format(dev=dev, vsfq=VSFQ)
+    status, output = vm.run("{ %s; } 2>&1" % command)
+    if status:
+        raise LoadError("%s: cannot configure %s as %s:\n%s" %
+                        (vm.name, dev, config, output))
+
+
+def configure_both(bed, config):
+    configure(bed.guest, GUEST_DEV, config)
+    configure(bed.host, HOST_DEV, config)
+
+
+def serve(bed, port=5000):
+    """Start the server in the host; it ends with the bed."""
+    job = bed.host.start("exec %s server --port %d" % (VSLOAD, port), 86400)
+    status, output = bed.host.run(
+        "until grep -q serving /run/vsfq/%s.out; do sleep 0.1; done" %
+        job.ident, 30)
+    if status:
+        raise LoadError("vsload does not serve:\n%s" % job.output)
+
+
+def load(bed, options, limit=120):
+    """Run a client in the guest; return what it measured."""
+    status, output = bed.guest.run(
+        "%s client --cid 2 %s --json /run/vsfq/load.json" % (VSLOAD, options),
+        limit)
+    if status:
+        raise LoadError("vsload client %s: exit status %d\n%s" %
+                        (options, status, output[-4000:]))
+    with open(os.path.join(bed.guest.share, "load.json")) as f:
+        return json.load(f)
