@@ -38,6 +38,7 @@ char _license[] SEC("license") = "GPL";
 
 /* The same as the scheduler's, so that costs can be compared. */
 const volatile __u32 overhead = VSFQ_OVERHEAD;
+const volatile __u64 build;	/* tells the loader one version from another */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

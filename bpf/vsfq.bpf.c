@@ -86,6 +86,7 @@ char _license[] SEC("license") = "GPL";
 
 /* The time of one packet, in bytes: docs/fairness.md says how to measure it. */
 const volatile __u32 overhead = VSFQ_OVERHEAD;
+const volatile __u64 build;	/* tells the loader one version from another */
 const volatile __u32 weight[VSFQ_NR_CLASSES] = { 1, 1 };
 const volatile __u32 limit_datagrams = 1000;
 const volatile __u64 limit_memory = 4 << 20;

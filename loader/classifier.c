@@ -129,19 +129,19 @@ static int attach(const struct device *dev, struct classify *skel)
 	return err;
 }
 
-static int open_and_load(unsigned int overhead, struct classify **skel)
+static struct classify *open_skeleton(unsigned int overhead)
 {
-	int err;
+	struct classify *skel = classify__open();
+	const void *elf;
+	size_t size;
 
-	*skel = classify__open();
-	if (!*skel)
-		return -errno;
+	if (!skel)
+		return NULL;
+	elf = classify__elf_bytes(&size);
+	skel->rodata->build = pins_build(elf, size);
 	if (overhead)
-		(*skel)->rodata->overhead = overhead;
-	err = classify__load(*skel);
-	if (err)
-		classify__destroy(*skel);
-	return err;
+		skel->rodata->overhead = overhead;
+	return skel;
 }
 
 int classifier_attach(const struct device *dev, unsigned int overhead)
@@ -149,14 +149,14 @@ int classifier_attach(const struct device *dev, unsigned int overhead)
 	struct classify *skel;
 	int err;
 
-	err = open_and_load(overhead, &skel);
-	if (err)
-		return err;
+	skel = open_skeleton(overhead);
+	if (!skel)
+		return -errno;
 	if (classifier_ifindex(dev->name) == dev->ifindex &&
-	    pins_same(dev->name, skel->obj))
+	    pins_same(dev->name, skel->maps.rodata))
 		err = 1;
 	else
-		err = attach(dev, skel);
+		err = classify__load(skel) ?: attach(dev, skel);
 	classify__destroy(skel);
 	return err;
 }

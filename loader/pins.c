@@ -134,67 +134,26 @@ void pins_cleanup(void)
 	rmdir(TOP);
 }
 
-static int tag_of(int fd, char tag[BPF_TAG_SIZE])
+bool pins_same(const char *owner, const struct bpf_map *rodata)
 {
-	struct bpf_prog_info info = { };
-	__u32 size = sizeof(info);
-	int err;
-
-	err = bpf_prog_get_info_by_fd(fd, &info, &size);
-	if (!err)
-		memcpy(tag, info.tag, BPF_TAG_SIZE);
-	return err;
-}
-
-static bool same_program(const char *owner, struct bpf_program *prog)
-{
-	char ours[BPF_TAG_SIZE], theirs[BPF_TAG_SIZE], path[PATH_MAX];
-	bool same;
-	int fd;
-
-	fd = bpf_obj_get(pins_path(path, owner, bpf_program__name(prog)));
-	if (fd < 0)
-		return false;
-	same = !tag_of(fd, theirs) && !tag_of(bpf_program__fd(prog), ours) &&
-	       !memcmp(ours, theirs, BPF_TAG_SIZE);
-	close(fd);
-	return same;
-}
-
-/* The tunables: part of a program that its tag does not tell. */
-static bool same_rodata(const char *owner, struct bpf_map *map)
-{
-	char path[PATH_MAX], ours[MAX_RODATA], theirs[MAX_RODATA];
+	char path[PATH_MAX], theirs[MAX_RODATA];
 	struct bpf_map_info info = { };
 	__u32 zero = 0, size = sizeof(info);
+	const void *ours;
 	bool same = false;
+	size_t length;
 	int fd;
 
+	ours = bpf_map__initial_value(rodata, &length);
 	fd = bpf_obj_get(pins_path(path, owner, RODATA));
 	if (fd < 0)
 		return false;
 	if (!bpf_map_get_info_by_fd(fd, &info, &size) &&
-	    info.value_size == bpf_map__value_size(map) &&
-	    info.value_size <= MAX_RODATA)
+	    info.value_size == length && length <= MAX_RODATA)
 		same = !bpf_map_lookup_elem(fd, &zero, theirs) &&
-		       !bpf_map_lookup_elem(bpf_map__fd(map), &zero, ours) &&
-		       !memcmp(ours, theirs, info.value_size);
+		       !memcmp(ours, theirs, length);
 	close(fd);
 	return same;
-}
-
-bool pins_same(const char *owner, struct bpf_object *obj)
-{
-	struct bpf_program *prog;
-	struct bpf_map *map;
-
-	bpf_object__for_each_program(prog, obj)
-		if (!same_program(owner, prog))
-			return false;
-	bpf_object__for_each_map(map, obj)
-		if (is_rodata(map) && !same_rodata(owner, map))
-			return false;
-	return true;
 }
 
 bool pins_exist(const char *owner)
@@ -228,4 +187,14 @@ static int stop(const char *owner, void *data)
 bool pins_any(void)
 {
 	return pins_each(stop, NULL) > 0;
+}
+
+__u64 pins_build(const void *elf, size_t size)
+{
+	const unsigned char *byte = elf;
+	__u64 hash = 0xcbf29ce484222325;
+
+	while (size--)
+		hash = (hash ^ *byte++) * 0x100000001b3;
+	return hash;
 }

@@ -14,8 +14,11 @@
 #define LOADER_PINS_H
 
 #include <limits.h>
+#include <linux/types.h>
 #include <stdbool.h>
+#include <stddef.h>
 
+struct bpf_map;
 struct bpf_object;
 
 #define PINS_QDISC	"@qdisc"
@@ -39,8 +42,14 @@ int pins_remove(const char *owner);
 /* Remove the top directory if nothing is left in it. */
 void pins_cleanup(void);
 
-/* Are the pinned programs and tunables those of this object? */
-bool pins_same(const char *owner, struct bpf_object *obj);
+/*
+ * Are the pinned programs those that these constants belong to? Answered from
+ * the constants alone, before anything is loaded: "build", a hash (FNV-1a) of
+ * the object file, is one of them.
+ */
+bool pins_same(const char *owner, const struct bpf_map *rodata);
+
+__u64 pins_build(const void *elf, size_t size);
 
 bool pins_exist(const char *owner);
 

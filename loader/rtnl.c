@@ -29,7 +29,8 @@ int rtnl_talk(struct nlmsghdr *nlh, mnl_cb_t cb, void *data)
 	if (!nl)
 		return -errno;
 	nlh->nlmsg_flags |= NLM_F_REQUEST;
-	if (!(nlh->nlmsg_flags & NLM_F_DUMP))
+	/* Both bits: one of them alone is NLM_F_REPLACE in another request. */
+	if ((nlh->nlmsg_flags & NLM_F_DUMP) != NLM_F_DUMP)
 		nlh->nlmsg_flags |= NLM_F_ACK;
 	nlh->nlmsg_seq = 1;
 	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 ||

@@ -61,19 +61,32 @@ static int replace(struct vsfq *skel)
 	return err ?: register_and_pin(skel) ?: SCHED_REPLACED;
 }
 
-static int open_and_load(unsigned int overhead, struct vsfq **skel)
+static struct vsfq *open_skeleton(unsigned int overhead)
 {
+	struct vsfq *skel = vsfq__open();
+	const void *elf;
+	size_t size;
+
+	if (!skel)
+		return NULL;
+	elf = vsfq__elf_bytes(&size);
+	skel->rodata->build = pins_build(elf, size);
+	if (overhead)
+		skel->rodata->overhead = overhead;
+	return skel;
+}
+
+static int register_skeleton(struct vsfq *skel)
+{
+	bool other = pins_exist(PINS_QDISC);
 	int err;
 
-	*skel = vsfq__open();
-	if (!*skel)
-		return -errno;
-	if (overhead)
-		(*skel)->rodata->overhead = overhead;
-	err = vsfq__load(*skel);
+	if (other && pins_same(PINS_QDISC, skel->maps.rodata))
+		return SCHED_OURS;
+	err = vsfq__load(skel);
 	if (err)
-		vsfq__destroy(*skel);
-	return err;
+		return err;
+	return other ? replace(skel) : register_and_pin(skel) ?: SCHED_NEW;
 }
 
 int sched_register(unsigned int overhead)
@@ -81,15 +94,13 @@ int sched_register(unsigned int overhead)
 	struct vsfq *skel;
 	int err;
 
-	err = check_kernel() ?: open_and_load(overhead, &skel);
+	err = check_kernel();
 	if (err)
 		return err;
-	if (!pins_exist(PINS_QDISC))
-		err = register_and_pin(skel) ?: SCHED_NEW;
-	else if (!pins_same(PINS_QDISC, skel->obj))
-		err = replace(skel);
-	else
-		err = SCHED_OURS;
+	skel = open_skeleton(overhead);
+	if (!skel)
+		return -errno;
+	err = register_skeleton(skel);
 	vsfq__destroy(skel);
 	return err;
 }
