@@ -175,6 +175,9 @@ git_base() {
 	local g=(git -C "$tmp/linux" -c core.compression=0 -c gc.auto=0)
 	"${g[@]}" init -q -b vsfq
 	"${g[@]}" config core.compression 0
+	# A detached "git gc" would keep our lock.
+	"${g[@]}" config gc.auto 0
+	"${g[@]}" config maintenance.auto false
 	"${g[@]}" config user.name "$(git -C "$top" config user.name || echo vsfq)"
 	"${g[@]}" config user.email \
 		"$(git -C "$top" config user.email || echo vsfq@localhost)"

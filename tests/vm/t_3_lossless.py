@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Streams lose nothing, whatever tc does to the guest's device.
+
+vsload verifies each byte at the receiver and compares the counts at the end;
+it exits with an error otherwise.
+"""
+
+BED = "pair"
+
+DEV = "virtio-vsock0"
+LOAD = "--streams 4 --ping 1 --duration 3"
+
+
+def serve(t):
+    job = t.start(t.bed.host, "build/vsload server --port 5900", limit=300)
+    t.wait_for(t.bed.host, "grep -q serving /run/vsfq/%s.out" % job.ident,
+               limit=60)
+
+
+def up(t):
+    t.cleanup(t.bed.guest, "tc qdisc del dev %s root; tc qdisc del dev %s "
+              "clsact; ip link set %s down" % (DEV, DEV, DEV))
+    t.guest("ip link set %s up" % DEV)
+
+
+def load(t, before=":", limit=200):
+    return t.guest("%s; build/vsload client --cid 2 --port 5900 %s" %
+                   (before, LOAD), limit=limit)
+
+
+def under(t, qdisc):
+    serve(t)
+    up(t)
+    t.guest("tc qdisc replace dev %s root %s" % (DEV, qdisc))
+    load(t)
+
+
+def test_pfifo_fast(t):
+    under(t, "pfifo_fast")
+
+
+def test_fq_codel(t):
+    under(t, "fq_codel")
+
+
+def test_sfq(t):
+    under(t, "sfq")
+
+
+def test_fq(t):
+    """fq orphans what it queues: the socket is no sign of life."""
+    under(t, "fq")
+
+
+def test_tail_drop(t):
+    under(t, "tbf rate 40mbit burst 128k latency 50ms")
+
+
+def test_netem_loss(t):
+    under(t, "netem loss 20%")
+
+
+def test_netem_everything(t):
+    under(t, "netem delay 5ms 4ms loss 10% duplicate 30% reorder 25%")
+
+
+def test_netem_corrupt(t):
+    under(t, "netem corrupt 30%")
+
+
+def test_replace_and_flap(t):
+    """The qdisc is replaced and the device goes down and up meanwhile."""
+    serve(t)
+    up(t)
+    load(t, "(for i in $(seq 10); do "
+         "tc qdisc replace dev {0} root pfifo limit 100; sleep 0.1; "
+         "tc qdisc replace dev {0} root netem delay 3ms; sleep 0.1; "
+         "ip link set {0} down; sleep 0.1; ip link set {0} up; done) &"
+         .format(DEV).rstrip("&") + "& true")
+
+
+def test_direct_path_is_silent(t):
+    """Up with the untouched default qdisc, tc sees nothing."""
+    serve(t)
+    up(t)
+    load(t)
+    shown = t.guest("tc -s qdisc show dev %s" % DEV)
+    t.check("pfifo_fast 0:" in shown, "default qdisc: %s" % shown)
+    t.check("Sent 0 bytes 0 pkt" in shown, "tc saw packets: %s" % shown)
+
+
+def test_foreign_packets(t):
+    """AF_PACKET reaches the device but not the ring."""
+    up(t)
+    t.guest("tc qdisc replace dev %s root pfifo_fast" % DEV)
+    t.guest("python3 -c 'import socket; "
+            "s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0xfb); "
+            "s.bind((\"%s\", 0xfb)); [s.send(b\"x\" * 100) "
+            "for i in range(100)]'" % DEV)
+    stats = t.guest("cat /sys/class/net/%s/statistics/tx_dropped" % DEV)
+    t.check(int(stats) >= 100, "tx_dropped is %s" % stats)
