@@ -37,8 +37,8 @@
  * of stream, and half of its time belongs to the streams. With bytes as
  * the measure it would send 607, and the streams would get 1 % of the time.
  * With eight streams each of them has a sixteenth of the device. A ping on a
- * ninth stream (cost 16,492, quantum 32,768) finds eight streams taking turns
- * and goes before them, once or twice in each round.
+ * ninth stream (cost 16,492, quantum 65,536) finds eight streams taking turns
+ * and goes before them, up to three times in each round.
  *
  * DROPS. What is queued of a stream is not data but a request to send
  * ("grant"): dropping one would lose nothing and stall the connection, so none
@@ -91,9 +91,9 @@ const volatile __u32 weight[VSFQ_NR_CLASSES] = { 1, 1 };
 const volatile __u32 limit_datagrams = 1000;
 const volatile __u64 limit_memory = 4 << 20;
 
-/* Two small packets go first in a round; eight times that is the most ahead. */
-#define quantum			((__s64)2 * overhead)
-#define borrow			(8 * quantum)
+/* Three small packets go first in a round, or one that is not so small. */
+#define quantum			((__s64)4 * overhead)
+#define borrow			(4 * quantum)
 
 struct flow_key {
 	__u32 queue;
