@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The tool, the classifier and the qdisc: on both real devices under load,
+and decision by decision on devices made of tun (tests/sched/)."""
+
+import json
+
+BED = "pair"
+
+VSFQ = "build/vsfq"
+VSLOAD = "build/vsload"
+
+
+def attach(t, vm):
+    t.run(vm, "for d in $(ls /sys/class/net | grep vsock); do"
+          " ip link set $d up || exit 1; done")
+    t.cleanup(vm, "for d in $(ls /sys/class/net | grep vsock); do"
+              " ip link set $d down; done")
+    t.cleanup(vm, VSFQ + " detach all")
+    t.run(vm, VSFQ + " attach all", limit=180)
+
+
+def classes(t, vm):
+    shown = json.loads(t.run(vm, VSFQ + " -j show"))
+    return {c["name"]: c for c in shown[0]["classes"]}
+
+
+def test_real_devices(t):
+    """What a flood and streams sent went through the qdiscs of both sides."""
+    for vm in t.bed.host, t.bed.guest:
+        attach(t, vm)
+    job = t.start(t.bed.host, "%s server --port 5020" % VSLOAD, limit=120)
+    t.wait_for(t.bed.host, "grep -q serving /run/vsfq/%s.out" % job.ident,
+               limit=60)
+    t.guest("%s client --port 5020 --duration 3 --streams 4 --ping 1"
+            " --dgram-flood 1 --dgram-size 64" % VSLOAD, limit=90)
+    for vm in t.bed.host, t.bed.guest:
+        stream = classes(t, vm)["stream"]
+        t.check(stream["served"]["packets"] > 0, "nothing was scheduled")
+        t.equal(sum(stream["drops"].values()), 0, "drops of streams")
+    t.check(classes(t, t.bed.guest)["dgram"]["served"]["packets"] > 0,
+            "no datagram was scheduled")
+
+
+def test_decisions(t):
+    t.host("PYTHONDONTWRITEBYTECODE=1 python3 tests/sched/sched.py %s %s" %
+           (VSFQ, t.tool("bpftool")), limit=500)
