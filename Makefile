@@ -60,10 +60,7 @@ print-kernel:		## the path of the bzImage (use make -s)
 
 libbpf bpftool: $(BPFTOOL)	## from the kernel's source
 
-.PHONY: vm check demo bench
-vm: $(KERNEL) all	## a shell in the host VM; "guest" in it opens one in the guest
-	tests/vm/run-shell $(KERNEL)
-
+.PHONY: check demo
 check: $(KERNEL) all build/test_load	## all tests, or those of TESTS=pattern
 	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) tests/run $(TESTS)
 
