@@ -75,6 +75,7 @@ class Vm:
         self.jobs, self.count = {}, 0
         self.lock = threading.Lock()
         self.ready = threading.Event()
+        self.emulator = None    # who runs it: a function that tells its output
         os.makedirs(share)
         self.path = os.path.join(share, "agent.sock")
         self.listener = socket.socket(socket.AF_UNIX)
@@ -109,8 +110,8 @@ class Vm:
 
     def wait_ready(self, seconds):
         if not self.ready.wait(seconds) or self.dead:
-            raise BedError("the %s did not come up, see %s" %
-                           (self.name, self.console))
+            raise BedError("the %s did not come up\n%s" %
+                           (self.name, self.last_words()))
 
     def start(self, command, limit=60):
         """Start a shell command, which ends after @limit seconds."""
@@ -136,6 +137,11 @@ class Vm:
             return os.path.getsize(self.console)
         except FileNotFoundError:
             return 0
+
+    def last_words(self):
+        """Why this VM is gone, as far as it or its emulator said."""
+        return "%s\n%s" % (self.said(max(self.size() - 3000, 0)),
+                           self.emulator()[-3000:] if self.emulator else "")
 
     def said(self, since):
         """What the console has said from offset @since on."""
@@ -211,7 +217,8 @@ class Bed:
 
     def boot(self):
         make_initramfs(self.initrd)
-        log = open(os.path.join(self.dir, "qemu.log"), "w")
+        log = open(os.path.join(self.dir, "qemu.log"), "w+")
+        self.host.emulator = lambda: (log.seek(0), log.read())[1]
         self.qemu = subprocess.Popen(self.host_qemu(), stdin=subprocess.DEVNULL,
                                      stdout=log, stderr=log)
         threading.Thread(target=self._reap, daemon=True).start()
@@ -262,15 +269,13 @@ class Bed:
                "ip link set tap%d up && exec " % (cid, cid, cid, cid))
         job = self.host.start(tap + " ".join(self.guest_qemu(cid)), 86400)
         guest = self.guests[cid]
+        guest.emulator = lambda: job.output
 
         def watch():
             job.done.wait()
             guest.lost()
         threading.Thread(target=watch, daemon=True).start()
-        try:
-            guest.wait_ready(self.limit)
-        except BedError as err:
-            raise BedError("%s\n%s" % (err, job.output)) from err
+        guest.wait_ready(self.limit)
         guest.run("ip addr add 192.168.%d.2/24 dev eth0 && "
                   "ip link set eth0 up" % cid)
 

@@ -103,7 +103,9 @@ class Test:
                 vm.run(command)
         for vm, since in self.said.items():
             if vm.dead:
-                problems.append("the %s is gone" % vm.name)
+                problems.append("the %s is gone\n%s" %
+                                (vm.name, vm.last_words()))
+                continue
             said = vm.said(since)
             if SPLAT.search(said):
                 problems.append("the %s's kernel said:\n%s" %
