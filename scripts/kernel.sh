@@ -68,6 +68,7 @@ lock() {
 	exec 9>"$cache/lock"
 	flock -n 9 || { say "waiting for another build in $cache"; flock 9; }
 	rm -rf "$cache"/tmp.*
+	trap 'rm -rf "$cache"/tmp.*' EXIT
 }
 
 check_sum() {		# FILE SHA256
