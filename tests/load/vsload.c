@@ -185,6 +185,8 @@ static int parse(int argc, char **argv, const struct option_def *defs)
 		longs[i].has_arg = defs[i].arg ? required_argument :
 						 no_argument;
 	}
+	/* What getopt's messages begin with. */
+	argv[0] = "vsload";
 	while ((c = getopt_long(argc, argv, "", longs, &which)) != -1) {
 		if (c == '?' || parse_one(&defs[which], optarg))
 			return -EINVAL;
