@@ -23,6 +23,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
@@ -62,8 +63,20 @@ class Job:
     def output(self):
         """What the command has written until now."""
         path = os.path.join(self.vm.share, self.ident + ".out")
-        with open(path, errors="replace") as f:
-            return f.read()
+        try:
+            with open(path, errors="replace") as f:
+                return f.read()
+        except FileNotFoundError:
+            return ""
+
+    def says(self, text, limit=60):
+        """Wait for @text in the output; tell whether it came."""
+        end = time.monotonic() + limit
+        while text not in self.output:
+            if self.done.is_set() or time.monotonic() > end:
+                return text in self.output
+            time.sleep(0.1)
+        return True
 
 
 class Vm:

@@ -68,6 +68,19 @@ class Test:
         self.jobs.append(job)
         return job
 
+    def start_server(self, vm, command, ready, limit=300):
+        """Start a server; return its job once it has said @ready."""
+        job = self.start(vm, command, limit)
+        if not job.says(ready):
+            raise Failed("in the %s, not ready: %s\n%s" %
+                         (vm.name, command, job.output[-4000:]))
+        return job
+
+    def serve(self, vm, port):
+        """Start the server of vsload."""
+        return self.start_server(vm, "build/vsload server --port %d" % port,
+                                 "serving")
+
     def wait_for(self, vm, condition, limit=20):
         """Wait until the shell command @condition succeeds in @vm."""
         self.run(vm, "until %s; do sleep 0.1; done" % condition,

@@ -24,11 +24,14 @@ class LoadError(Exception):
     """A load did not run, or did not verify."""
 
 
+def configuring(dev, config):
+    """A command that puts a device into one of CONFIGS from any other."""
+    return ("{{ {vsfq} detach {dev}; tc qdisc del dev {dev} root; }} "
+            ">/dev/null 2>&1; " + CONFIGS[config]).format(dev=dev, vsfq=VSFQ)
+
+
 def configure(vm, dev, config):
-    """Put a device into one of CONFIGS, whatever it was in before."""
-    command = ("{vsfq} detach {dev}; tc qdisc del dev {dev} root; " +
-               CONFIGS[config]).format(dev=dev, vsfq=VSFQ)
-    status, output = vm.run("{ %s; } 2>&1" % command)
+    status, output = vm.run(configuring(dev, config))
     if status:
         raise LoadError("%s: cannot configure %s as %s:\n%s" %
                         (vm.name, dev, config, output))
@@ -42,10 +45,7 @@ def configure_both(bed, config):
 def serve(bed, port=5000):
     """Start the server in the host; it ends with the bed."""
     job = bed.host.start("exec %s server --port %d" % (VSLOAD, port), 86400)
-    status, output = bed.host.run(
-        "until grep -q serving /run/vsfq/%s.out; do sleep 0.1; done" %
-        job.ident, 30)
-    if status:
+    if not job.says("serving"):
         raise LoadError("vsload does not serve:\n%s" % job.output)
 
 

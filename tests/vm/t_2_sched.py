@@ -28,9 +28,7 @@ def test_real_devices(t):
     """What a flood and streams sent went through the qdiscs of both sides."""
     for vm in t.bed.host, t.bed.guest:
         attach(t, vm)
-    job = t.start(t.bed.host, "%s server --port 5020" % VSLOAD, limit=120)
-    t.wait_for(t.bed.host, "grep -q serving /run/vsfq/%s.out" % job.ident,
-               limit=60)
+    t.serve(t.bed.host, 5020)
     t.guest("%s client --port 5020 --duration 3 --streams 4 --ping 1"
             " --dgram-flood 1 --dgram-size 64" % VSLOAD, limit=90)
     for vm in t.bed.host, t.bed.guest:

@@ -8,13 +8,8 @@ it exits with an error otherwise.
 BED = "pair"
 
 DEV = "virtio-vsock0"
+PORT = 5900
 LOAD = "--streams 4 --ping 1 --duration 3"
-
-
-def serve(t):
-    job = t.start(t.bed.host, "build/vsload server --port 5900", limit=300)
-    t.wait_for(t.bed.host, "grep -q serving /run/vsfq/%s.out" % job.ident,
-               limit=60)
 
 
 def up(t):
@@ -25,12 +20,12 @@ def up(t):
 
 def load(t, before=":", limit=200):
     """Run the load; what @before left in the background ends with it."""
-    return t.guest("%s; build/vsload client --cid 2 --port 5900 %s; s=$?; "
-                   "wait; exit $s" % (before, LOAD), limit=limit)
+    return t.guest("%s; build/vsload client --cid 2 --port %d %s; s=$?; "
+                   "wait; exit $s" % (before, PORT, LOAD), limit=limit)
 
 
 def under(t, qdisc):
-    serve(t)
+    t.serve(t.bed.host, PORT)
     up(t)
     t.guest("tc qdisc replace dev %s root %s" % (DEV, qdisc))
     load(t)
@@ -75,7 +70,7 @@ def test_netem_corrupt(t):
 
 def test_replace_and_flap(t):
     """The qdisc is replaced and the device goes down and up meanwhile."""
-    serve(t)
+    t.serve(t.bed.host, PORT)
     up(t)
     load(t, "(for i in $(seq 10); do "
          "tc qdisc replace dev {0} root pfifo limit 100; sleep 0.1; "
@@ -86,7 +81,7 @@ def test_replace_and_flap(t):
 
 def test_direct_path_is_silent(t):
     """Up with the untouched default qdisc, tc sees nothing."""
-    serve(t)
+    t.serve(t.bed.host, PORT)
     up(t)
     load(t)
     shown = t.guest("tc -s qdisc show dev %s" % DEV)

@@ -15,18 +15,11 @@ VSLOAD = "build/vsload"
 PORTS = itertools.count(5000, 2)
 
 
-def serve(t, vm, command, ready):
-    """Start a server; return its job when it has said @ready."""
-    job = t.start(vm, command)
-    t.wait_for(vm, "grep -q %s /run/vsfq/%s.out" % (ready, job.ident),
-               limit=60)
-    return job
-
-
 def python_both_ways(t, server, client, cid):
     """Sizes from 0 to 65,536 bytes, each echoed whole."""
     port = next(PORTS)
-    job = serve(t, server, "python3 %s serve %d" % (DGRAM, port), "ready")
+    job = t.start_server(server, "python3 %s serve %d" % (DGRAM, port),
+                         "ready")
     t.run(client, "python3 %s send %d %d" % (DGRAM, cid, port))
     t.equal(job.wait(), 0, "exit status of the echoing server")
 
@@ -46,8 +39,8 @@ def test_python_loopback(t):
 def notified(t, command):
     """The host listens as a VMM's user does, the guest notifies."""
     port = next(PORTS)
-    job = serve(t, t.bed.host, "python3 %s listen %d" % (DGRAM, port),
-                "^ready")
+    job = t.start_server(t.bed.host, "python3 %s listen %d" % (DGRAM, port),
+                         "ready")
     t.guest(command % (HOST_CID, port))
     t.equal(job.wait(), 0, "exit status of the listener")
     t.check("READY=1" in job.output, "heard %r" % job.output)
@@ -69,7 +62,7 @@ def test_notify_systemd(t):
 def load(t, server, client, cid, options):
     """Run vsload, which fails by itself when content is wrong."""
     port = next(PORTS)
-    serve(t, server, "%s server --port %d" % (VSLOAD, port), "serving")
+    t.serve(server, port)
     t.run(client, "%s client --cid %d --port %d --duration 4 "
           "--json /run/load.json %s" % (VSLOAD, cid, port, options), limit=120)
     return json.loads(t.run(client, "cat /run/load.json"))

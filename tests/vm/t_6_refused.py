@@ -22,9 +22,7 @@ def test_host_is_refused(t):
 
 
 def load(t, port, options, status):
-    job = t.start(t.bed.host, "%s server --port %d" % (VSLOAD, port))
-    t.wait_for(t.bed.host, "grep -q serving /run/vsfq/%s.out" % job.ident,
-               limit=60)
+    t.serve(t.bed.host, port)
     return t.guest("%s client --port %d --duration 2 %s" %
                    (VSLOAD, port, options), status=status)
 
