@@ -41,7 +41,8 @@ $(LIBBPF)/libbpf.a $(BPFTOOL) &:
 $(KERNEL_DIR)/bzImage $(KERNEL_DIR)/vmlinux &:
 	$(KERNEL_SH) build
 
-.PHONY: deps kernel kernel-tree kernel-series print-kernel libbpf bpftool
+.PHONY: deps kernel kernel-tree kernel-series each-patch print-kernel libbpf \
+	bpftool
 deps:			## install the Debian packages that are missing (as root)
 	scripts/deps.sh
 
@@ -54,6 +55,10 @@ kernel-tree:		## its source, the series as git commits
 
 kernel-series:		## write the commits of that tree back to kernel-patches/
 	$(KERNEL_SH) series
+
+each-patch:		## each patch builds alone, without new warnings (20 minutes)
+	@$(KERNEL_SH) tree
+	scripts/each-patch.sh $(KERNEL_TREE)
 
 print-kernel:		## the path of the bzImage (use make -s)
 	@$(KERNEL_SH) image

@@ -4,7 +4,9 @@
 # Fetch, patch and build the kernel of one line: kernel-patches/LINE holds its
 # base, its configuration and its series.
 #
-# usage: scripts/kernel.sh tree|build|tools|series [TREE BASE]|dir|image
+# usage: scripts/kernel.sh tree|build|tools|dir|image
+#        scripts/kernel.sh series [TREE BASE]	from this tree
+#        scripts/kernel.sh config TREE		configure this tree
 #
 # Everything lands in $VSFQ_CACHE/LINE-KEY, where KEY is the hash of all that
 # decides the result. A directory gets that name only when it is complete, so
@@ -211,14 +213,14 @@ cmd_tree() {
 	mv "$tmp" "$dir"
 }
 
-configure() {
+cmd_config() {		# TREE
 	local want=$cfg/config lost
-	make -s -C "$dir/linux" tinyconfig
-	(cd "$dir/linux" &&
-	 scripts/kconfig/merge_config.sh -m .config "$want" >/dev/null)
-	make -s -C "$dir/linux" olddefconfig
+	[ -e "${1:-}/Kconfig" ] || die "\"${1:-}\" is not a kernel source tree"
+	make -s -C "$1" tinyconfig
+	(cd "$1" && scripts/kconfig/merge_config.sh -m .config "$want" >/dev/null)
+	make -s -C "$1" olddefconfig
 	lost=$(grep -E '^(CONFIG_|# CONFIG_)' "$want" |
-		grep -vxFf "$dir/linux/.config" | tr '\n' ' ' || true)
+		grep -vxFf "$1/.config" | tr '\n' ' ' || true)
 	[ -z "$lost" ] || die "Linux does not accept these lines of $want: $lost"
 }
 
@@ -236,7 +238,7 @@ cmd_build() {
 	lock
 	[ ! -e "$dir/bzImage" ] || return 0
 	need_space 2
-	configure
+	cmd_config "$dir/linux"
 	say "building the kernel: 3,000 files, about 8 minutes on 2 cores;" \
 	    "log in $dir/build.log"
 	make -C "$dir/linux" -j"$(nproc)" bzImage 2>&1 |
@@ -300,9 +302,8 @@ case ${1:-} in
 tree|build|tools)
 	cmd_"$1"
 	;;
-series)
-	shift
-	cmd_series "$@"
+series|config)
+	"cmd_$@"
 	;;
 dir)
 	echo "$dir"
@@ -312,6 +313,6 @@ image)
 	echo "$dir/bzImage"
 	;;
 *)
-	die "usage: ${0##*/} tree|build|tools|series [TREE BASE]|dir|image"
+	die "usage: ${0##*/} tree|build|tools|series [TREE BASE]|config TREE|dir|image"
 	;;
 esac

@@ -81,6 +81,16 @@ def test_series_signed_off(t):
                 (os.path.basename(path), mail["From"], signed))
 
 
+def test_series_listed(t):
+    """kernel-patches/README.md has their subjects, in order."""
+    subjects = ["- " + email.message_from_string(
+        text(path), policy=email.policy.default)["Subject"]
+        .removeprefix("[PATCH] ") for path in patches(t)]
+    listed = re.findall(r"^- \S+: .*",
+                        section("kernel-patches/README.md", LINE), re.M)
+    t.equal(listed, subjects, "the list")
+
+
 def test_series_reproducible(t):
     """make kernel-series writes what is there, byte for byte."""
     with tempfile.TemporaryDirectory() as top:
@@ -150,7 +160,7 @@ def test_spdx(t):
 
 
 def section(page, name):
-    found = re.search(r"^# %s\n(.*?)(?=^# |\Z)" % name, text(page),
+    found = re.search(r"^#+ %s\n(.*?)(?=^#+ |\Z)" % name, text(page),
                       re.M | re.S)
     return found.group(1) if found else ""
 
