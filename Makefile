@@ -56,7 +56,7 @@ kernel-tree:		## its source, the series as git commits
 kernel-series:		## write the commits of that tree back to kernel-patches/
 	$(KERNEL_SH) series
 
-each-patch:		## each patch builds alone, without new warnings (20 minutes)
+each-patch:		## each patch builds alone, without new warnings (5 minutes)
 	@$(KERNEL_SH) tree
 	scripts/each-patch.sh $(KERNEL_TREE)
 
