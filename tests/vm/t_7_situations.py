@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What qdiscs do to grants: nothing is lost, whatever is done.
+
+Each situation is put on the guest's device while verified streams run. In the
+end every byte has arrived and the ledger of the device balances: each grant
+that was made was used or is dead. Where a situation loses no packet, no grant
+may be dead; and only one that strips packets of their identity (netem
+corrupt) may lead to packets that the device takes for somebody else's.
+"""
+
+import load
+
+BED = "pair"
+
+DEV = load.GUEST_DEV
+PORT = 5800
+STREAMS = "--streams 4 --ping 1 --duration 3 --warmup 0.5"
+
+# These delay, repeat and reorder, but lose nothing.
+KEEPS = {
+    "pfifo": "pfifo limit 100",
+    "noqueue": "noqueue",
+    "netem_delay": "netem delay 20ms limit 10000",
+    "netem_jitter": "netem delay 5ms 4ms limit 100000",
+    "netem_reorder": "netem delay 5ms reorder 50% limit 100000",
+    "netem_duplicate": "netem duplicate 50% limit 100000",
+    "fq": "fq flow_limit 100",
+    "sfq": "sfq limit 127",
+    "tbf": "tbf rate 100mbit burst 128k limit 10m",
+}
+# These drop: at the tail, the head, when dequeuing, by chance.
+DROPS = {
+    "netem_loss": "netem loss 10% limit 10000",
+    "netem_rate_limit": "netem rate 100mbit limit 2",
+    "fq_codel": "fq_codel limit 64 memory_limit 32m target 1ms interval 10ms",
+    "cake": "cake bandwidth 100mbit",
+    "red": "red limit 400000 min 30000 max 90000 avpkt 1000 burst 55"
+           " bandwidth 100mbit",
+    "tbf_tail": "tbf rate 100mbit burst 128k latency 5ms",
+    "htb_fq_codel":
+        "handle 1: htb default 1 && tc class add dev {dev} parent 1: "
+        "classid 1:1 htb rate 100mbit burst 128k cburst 128k && tc qdisc add "
+        "dev {dev} parent 1:1 fq_codel limit 10000 memory_limit 500m",
+}
+# While these are on nothing passes; on after a second, off after another.
+BLOCKS = {
+    "netem_corrupt": ("tc qdisc replace dev {dev} root netem corrupt 100%",
+                      "tc qdisc replace dev {dev} root pfifo_fast"),
+    "etf": ("tc qdisc replace dev {dev} root etf clockid CLOCK_TAI",
+            "tc qdisc replace dev {dev} root pfifo_fast"),
+    "plug": ("tc qdisc replace dev {dev} root plug limit 10000000",
+             "tc qdisc replace dev {dev} root pfifo_fast"),
+    "egress_drop": ("tc qdisc add dev {dev} clsact && tc filter add dev {dev} "
+                    "egress matchall action drop",
+                    "tc qdisc del dev {dev} clsact"),
+    "redirect_to_ingress": (
+        "tc qdisc add dev {dev} clsact && tc filter add dev {dev} egress "
+        "matchall action mirred ingress redirect dev {dev}",
+        "tc qdisc del dev {dev} clsact"),
+    "redirect_to_lo": (
+        "tc qdisc add dev {dev} clsact && tc filter add dev {dev} egress "
+        "matchall action mirred egress redirect dev lo",
+        "tc qdisc del dev {dev} clsact"),
+    "replace_while_queued": (
+        "tc qdisc replace dev {dev} root netem delay 60s limit 10000",
+        "tc qdisc replace dev {dev} root pfifo limit 1000"),
+    "down_while_queued": (
+        "tc qdisc replace dev {dev} root netem delay 60s limit 10000",
+        "ip link set {dev} down"),
+}
+
+
+def ledger(t):
+    """The device's own counters; each word of ethtool is "name: value"."""
+    lines = t.guest("ethtool -S " + DEV).splitlines()[1:]
+    return {k.strip(): int(v) for k, v in (l.split(":") for l in lines)}
+
+
+def up(t):
+    t.cleanup(t.bed.guest, "tc qdisc del dev {0} root; tc qdisc del dev {0} "
+              "clsact; ip link set {0} down".format(DEV))
+    t.guest("ip link set %s up" % DEV)
+    return ledger(t)
+
+
+def run(t, setup, before=":"):
+    """Set up, load, wait for the last grants; return what was counted."""
+    t.serve(t.bed.host, PORT)
+    start = up(t)
+    t.guest("%s; %s && build/vsload client --cid 2 --port %d %s; s=$?; wait; "
+            "exit $s" % (before.format(dev=DEV), setup.format(dev=DEV), PORT,
+                         STREAMS), limit=120)
+    # Grants that a qdisc still delays are duplicates or nobody waits for them.
+    t.guest("tc qdisc del dev %s root || true" % DEV)
+    end = ledger(t)
+    count = {k: end[k] - start[k] for k in end}
+    t.equal(count["grants_used"] + count["grants_dead"], count["grants"],
+            "grants used or dead, of %r" % count)
+    return count
+
+
+def keeps(qdisc):
+    def test(t):
+        count = run(t, "tc qdisc replace dev {dev} root " + qdisc)
+        t.check(count["grants_used"] > 0, "nothing was scheduled")
+        t.equal(count["grants_dead"], 0, "grants dead under " + qdisc)
+        t.equal(count["foreign_dropped"], 0, "packets taken for foreign")
+        t.equal(count["grants_repeated"] > 0, "duplicate" in qdisc,
+                "grants came twice: it")
+    return test
+
+
+def drops(qdisc):
+    def test(t):
+        count = run(t, "tc qdisc replace dev {dev} root " + qdisc)
+        t.check(count["grants_dead"] > 0, "nothing was dropped: %r" % count)
+        t.equal(count["foreign_dropped"], 0, "packets taken for foreign")
+    return test
+
+
+def blocks(on, off):
+    def test(t):
+        count = run(t, "true", "(sleep 1; %s; sleep 1; %s) & true" % (on, off))
+        t.check(count["grants_dead"] > 0, "nothing was dropped: %r" % count)
+        if "corrupt" not in on:
+            t.equal(count["foreign_dropped"], 0, "packets taken for foreign")
+    return test
+
+
+for name, qdisc in KEEPS.items():
+    globals()["test_%s_keeps" % name] = keeps(qdisc)
+for name, qdisc in DROPS.items():
+    globals()["test_%s_drops" % name] = drops(qdisc)
+for name, commands in BLOCKS.items():
+    globals()["test_%s_passes" % name] = blocks(*commands)
+
+
+def test_default_is_direct(t):
+    """Up with the default qdisc that nobody touched, there are no grants."""
+    t.equal(run(t, "true")["grants"], 0, "grants")
+
+
+def test_burst_below_mtu(t):
+    """A bucket that never holds a grant of 64 KiB wants a smaller mtu."""
+    t.cleanup(t.bed.guest, "ip link set %s mtu 65580" % DEV)
+    count = run(t, "ip link set {dev} mtu 30000 && tc qdisc replace dev {dev} "
+                "root tbf rate 100mbit burst 32k limit 10m")
+    t.equal(count["grants_dead"], 0, "grants dead")
+
+
+def test_sniffer(t):
+    """AF_PACKET clones what it sees; a clone's death is not the grant's."""
+    count = run(t, "tc qdisc replace dev {dev} root netem delay 20ms limit "
+                "10000", "timeout 6 python3 -c 'import socket\n"
+                "s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, "
+                "socket.htons(3))\ns.bind((\"{dev}\", 0))\n"
+                "while True: s.recv(100)' & true")
+    t.equal(count["grants_dead"], 0, "grants dead while a sniffer listened")
+
+
+def test_foreign_packets(t):
+    """What no vsock socket sent does not reach the ring."""
+    start = up(t)
+    t.guest("tc qdisc replace dev %s root pfifo_fast" % DEV)
+    t.guest("python3 -c 'import socket\n"
+            "s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0xfb)\n"
+            "s.bind((\"%s\", 0xfb))\n"
+            "for i in range(100): s.send(b\"x\" * 100)'" % DEV)
+    t.equal(ledger(t)["foreign_dropped"] - start["foreign_dropped"], 100,
+            "packets of AF_PACKET that were dropped")
+
+
+def test_refused_for_ever(t):
+    """A connection that is granted nothing for 30 s fails, no later."""
+    up(t)
+    t.guest("tc qdisc replace dev %s root pfifo_fast" % DEV)
+    t.start(t.bed.host, "python3 tests/load/stall.py serve 5801", limit=120)
+    t.wait_for(t.bed.host, "grep -q ready /run/vsfq/%d.out" %
+               t.bed.host.count)
+    job = t.start(t.bed.guest, "python3 tests/load/stall.py send 2 5801",
+                  limit=120)
+    t.wait_for(t.bed.guest, "grep -q connected /run/vsfq/%s.out" % job.ident)
+    t.guest("tc qdisc add dev {0} clsact && tc filter add dev {0} egress "
+            "matchall action drop".format(DEV))
+    t.equal(job.wait(), 0, "exit status of the sender")
+    name, seconds = job.output.split()[-2:]
+    t.equal(name, "ETIMEDOUT", "the sender's error")
+    t.check(29 < float(seconds) < 40, "it came after %s s" % seconds)
