@@ -65,12 +65,15 @@ print-kernel:		## the path of the bzImage (use make -s)
 
 libbpf bpftool: $(BPFTOOL)	## from the kernel's source
 
-.PHONY: check demo
+.PHONY: check demo vm
 check: $(KERNEL) all build/test_load	## all tests, or those of TESTS=pattern
 	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) tests/run $(TESTS)
 
 demo: $(KERNEL) all	## floods against streams, with and without vsfq
 	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) tests/demo
+
+vm: $(KERNEL) all	## a host VM and a guest in it, with a shell in each
+	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) tests/shell
 
 .PHONY: clean help
 clean:			## remove build/ (the cached kernel stays)

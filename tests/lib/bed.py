@@ -4,11 +4,11 @@
     this machine                    directories of one test run
       |  9p: "/" read-only            SHARE/        the host's jobs and logs
       |  virtio-serial, one port      SHARE/CID/    a guest's jobs and logs
-      v  for each agent
+      v  for each agent and terminal
     host VM (KVM, vhost_vsock) -- tap CID, 192.168.CID.1 (for vsock_test)
       |  9p: its own "/"
-      v  virtio-serial: the host's port N passed through, so that this
-         machine talks to the guest's agent directly
+      v  virtio-serial: the host's ports passed through, so that this
+         machine talks to the guest's agent and terminal directly
     guest VM (virtio_transport), vhost-vsock-pci guest-cid=CID
 
 Commands travel as files (Vm.start), notice of them by virtio-serial: ready
@@ -17,6 +17,7 @@ go to files; what a kernel prints there at "warning" and above is what the
 runner looks for after each test.
 """
 
+import functools
 import os
 import shutil
 import socket
@@ -79,8 +80,19 @@ class Job:
         return True
 
 
+def listen(path):
+    """A socket for one port, to which QEMU connects."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen(1)
+    return listener
+
+
 class Vm:
-    """One agent: runs commands in the host or in a guest."""
+    """One agent: runs commands in the host or in a guest.
+
+    Besides, each VM has a terminal, which nothing uses by itself.
+    """
 
     def __init__(self, name, share):
         self.name, self.share = name, share
@@ -91,9 +103,9 @@ class Vm:
         self.emulator = None    # who runs it: a function that tells its output
         os.makedirs(share)
         self.path = os.path.join(share, "agent.sock")
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(self.path)
-        self.listener.listen(1)
+        self.listener = listen(self.path)
+        self.terminal_path = os.path.join(share, "terminal.sock")
+        self.terminal_listener = listen(self.terminal_path)
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self):
@@ -143,6 +155,11 @@ class Vm:
         """Run a shell command; return its exit status and output."""
         job = self.start(command, limit)
         return job.wait(), job.output
+
+    @functools.cached_property
+    def terminal(self):
+        """The connection to what is /dev/hvc0 in the VM."""
+        return self.terminal_listener.accept()[0]
 
     def size(self):
         """How much the console has said."""
@@ -261,14 +278,21 @@ class Bed:
         args = common(self.kernel, self.initrd, self.append("host"), 4096,
                       self.host.share)
         args += cpu + ["-smp", "2", "-serial", "file:" + self.host.console]
-        for n, vm in enumerate([self.host, *self.guests.values()]):
+        vms = [self.host, *self.guests.values()]
+        for n, vm in enumerate(vms):
             args += ["-chardev", "socket,id=c%d,path=%s" % (n, vm.path),
                      "-device", "virtserialport,nr=%d,chardev=c%d" % (n + 1, n)]
+        for n, vm in enumerate(vms):
+            kind = "virtserialport" if n else "virtconsole"
+            args += ["-chardev", "socket,id=t%d,path=%s" %
+                     (n, vm.terminal_path), "-device", "%s,nr=%d,chardev=t%d" %
+                     (kind, n + len(vms) + 1, n)]
         return args
 
     def guest_qemu(self, cid):
         """The guest's command line, to run in the host."""
-        port = 2 + self.cids.index(cid)
+        n = 1 + self.cids.index(cid)
+        port = "path=$(echo /dev/vport*p%d)"
         share = "/run/vsfq/%d" % cid
         args = common(self.kernel, self.initrd,
                       "'%s noxsave'" % self.append("guest%d" % cid), 512, share)
@@ -277,8 +301,10 @@ class Bed:
         return args + [
             "-accel", "kvm", "-cpu", "host,-tsc-deadline,-svm", "-smp", "1",
             "-serial", "file:%s/console" % share,
-            "-chardev", "pipe,id=agent,path=$(echo /dev/vport*p%d)" % port,
+            "-chardev", "pipe,id=agent," + port % (n + 1),
             "-device", "virtserialport,nr=1,chardev=agent",
+            "-chardev", "pipe,id=terminal," + port % (n + len(self.cids) + 2),
+            "-device", "virtconsole,nr=2,chardev=terminal",
             # An interrupt for each virtqueue, as most devices have.
             "-device", "vhost-vsock-pci,guest-cid=%d,vectors=4" % cid,
             "-netdev", "tap,id=n,ifname=tap%d,script=no,downscript=no" % cid,
