@@ -65,7 +65,7 @@ print-kernel:		## the path of the bzImage (use make -s)
 
 libbpf bpftool: $(BPFTOOL)	## from the kernel's source
 
-.PHONY: check demo vm
+.PHONY: check demo bench vm
 check: $(KERNEL) all build/test_load	## all tests, or those of TESTS=pattern
 	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) tests/run $(TESTS)
 
@@ -74,6 +74,9 @@ demo: $(KERNEL) all	## floods against streams, with and without vsfq
 
 vm: $(KERNEL) all	## a host VM and a guest in it, with a shell in each
 	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) tests/shell
+
+bench: $(KERNEL) all	## measure every configuration; BASE=bzImage compares kernels
+	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) BASE=$(BASE) tests/bench $(ROUNDS)
 
 .PHONY: clean help
 clean:			## remove build/ (the cached kernel stays)

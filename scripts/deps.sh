@@ -13,7 +13,7 @@ packages=(
 	# the BPF programs, the loader, the load tool, the manual pages
 	clang-19 libcmocka-dev libjansson-dev libmnl-dev llvm-19 scdoc
 	# the test bed, and the kernel's own vsock tests
-	busybox-static cpio gnuplot-nox iproute2 liburing-dev qemu-system-x86
+	busybox-static cpio ethtool gnuplot-nox iproute2 liburing-dev qemu-system-x86
 )
 
 missing=()

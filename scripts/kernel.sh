@@ -239,7 +239,7 @@ cmd_build() {
 	[ ! -e "$dir/bzImage" ] || return 0
 	need_space 2
 	cmd_config "$dir/linux"
-	say "building the kernel: 3,000 files, about 8 minutes on 2 cores;" \
+	say "building the kernel: 1,400 files, 8 to 15 minutes on 2 cores;" \
 	    "log in $dir/build.log"
 	make -C "$dir/linux" -j"$(nproc)" bzImage 2>&1 |
 		tee "$dir/build.log" | progress ||

@@ -49,7 +49,7 @@ def serve(bed, port=5000):
         raise LoadError("vsload does not serve:\n%s" % job.output)
 
 
-def load(bed, options, limit=120):
+def load(bed, options, limit=60):
     """Run a client in the guest; return what it measured."""
     status, output = bed.guest.run(
         "%s client --cid 2 %s --json /run/vsfq/load.json" % (VSLOAD, options),
