@@ -20,7 +20,7 @@ BED = "pair"
 HOST, GUEST, LOCAL = ("192.168.42.1", 2), ("192.168.42.2", 42), ("127.0.0.1", 1)
 CONTROL_PORTS = itertools.count(7000)
 # What one side may take, emulated.
-LIMIT = 900
+LIMIT = 400
 
 
 def configure(t, config):

@@ -14,12 +14,10 @@ BED = "pair"
 
 DEV = load.GUEST_DEV
 PORT = 5800
-STREAMS = "--streams 4 --ping 1 --duration 3 --warmup 0.5"
 
 # These delay, repeat and reorder, but lose nothing.
 KEEPS = {
     "pfifo": "pfifo limit 100",
-    "noqueue": "noqueue",
     "netem_delay": "netem delay 20ms limit 10000",
     "netem_jitter": "netem delay 5ms 4ms limit 100000",
     "netem_reorder": "netem delay 5ms reorder 50% limit 100000",
@@ -32,17 +30,17 @@ KEEPS = {
 DROPS = {
     "netem_loss": "netem loss 10% limit 10000",
     "netem_rate_limit": "netem rate 100mbit limit 2",
-    "fq_codel": "fq_codel limit 64 memory_limit 32m target 1ms interval 10ms",
+    "fq_codel": "fq_codel limit 3",
     "cake": "cake bandwidth 100mbit",
-    "red": "red limit 400000 min 30000 max 90000 avpkt 1000 burst 55"
-           " bandwidth 100mbit",
+    "red": "red limit 100000 min 10000 max 20000 avpkt 1000 burst 15"
+           " bandwidth 10mbit",
     "tbf_tail": "tbf rate 100mbit burst 128k latency 5ms",
     "htb_fq_codel":
         "handle 1: htb default 1 && tc class add dev {dev} parent 1: "
         "classid 1:1 htb rate 100mbit burst 128k cburst 128k && tc qdisc add "
         "dev {dev} parent 1:1 fq_codel limit 10000 memory_limit 500m",
 }
-# While these are on nothing passes; on after a second, off after another.
+# While these are on nothing passes. They are put on and off under load.
 BLOCKS = {
     "netem_corrupt": ("tc qdisc replace dev {dev} root netem corrupt 100%",
                       "tc qdisc replace dev {dev} root pfifo_fast"),
@@ -83,13 +81,13 @@ def up(t):
     return ledger(t)
 
 
-def run(t, setup, before=":"):
-    """Set up, load, wait for the last grants; return what was counted."""
-    t.serve(t.bed.host, PORT)
-    start = up(t)
-    t.guest("%s; %s && build/vsload client --cid 2 --port %d %s; s=$?; wait; "
-            "exit $s" % (before.format(dev=DEV), setup.format(dev=DEV), PORT,
-                         STREAMS), limit=120)
+def client(seconds):
+    return ("build/vsload client --cid 2 --port %d --streams 4 --ping 1 "
+            "--warmup 0.5 --duration %d" % (PORT, seconds))
+
+
+def counted(t, start):
+    """What was counted since @start; every grant's fate has to be known."""
     # Grants that a qdisc still delays are duplicates or nobody waits for them.
     t.guest("tc qdisc del dev %s root || true" % DEV)
     end = ledger(t)
@@ -97,6 +95,15 @@ def run(t, setup, before=":"):
     t.equal(count["grants_used"] + count["grants_dead"], count["grants"],
             "grants used or dead, of %r" % count)
     return count
+
+
+def run(t, setup, before=":"):
+    """Set up, load, wait for the last grants; return what was counted."""
+    t.serve(t.bed.host, PORT)
+    start = up(t)
+    t.guest("%s; %s && %s" % (before.format(dev=DEV), setup.format(dev=DEV),
+                              client(3)), limit=120)
+    return counted(t, start)
 
 
 def keeps(qdisc):
@@ -120,8 +127,16 @@ def drops(qdisc):
 
 def blocks(on, off):
     def test(t):
-        count = run(t, "true", "(sleep 1; %s; sleep 1; %s) & true" % (on, off))
-        t.check(count["grants_dead"] > 0, "nothing was dropped: %r" % count)
+        t.serve(t.bed.host, PORT)
+        start = up(t)
+        # The guest's only CPU is busy: these commands take seconds.
+        job = t.start(t.bed.guest, client(15), limit=120)
+        for command in (on, off):
+            t.guest(command.format(dev=DEV))
+        t.check(job.status is None, "the load ended too soon")
+        t.equal(job.wait(), 0, "exit status of the load:\n%s" % job.output)
+        count = counted(t, start)
+        t.check(count["grants"] > 0, "nothing was scheduled")
         if "corrupt" not in on:
             t.equal(count["foreign_dropped"], 0, "packets taken for foreign")
     return test
@@ -138,6 +153,11 @@ for name, commands in BLOCKS.items():
 def test_default_is_direct(t):
     """Up with the default qdisc that nobody touched, there are no grants."""
     t.equal(run(t, "true")["grants"], 0, "grants")
+
+
+def test_noqueue_is_direct(t):
+    count = run(t, "tc qdisc replace dev {dev} root noqueue")
+    t.equal(count["grants"], 0, "grants")
 
 
 def test_burst_below_mtu(t):
