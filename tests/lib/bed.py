@@ -265,12 +265,18 @@ class Bed:
         return not any(vm.dead for vm in [self.host, *self.guests.values()])
 
     def emulation_failed(self):
-        """Has a guest been lost to what is known to be the emulator's fault?"""
+        """Has a guest been lost to what looks like the emulator's fault?
+
+        That is an internal error of KVM, the livelock above, and an end
+        without a word: a kernel that crashes says so on its console first.
+        """
         if self.accel != "tcg":
             return False
-        if any("KVM internal error" in vm.emulator()
-               for vm in self.guests.values() if vm.emulator):
-            return True
+        for vm in self.guests.values():
+            if vm.emulator and "KVM internal error" in vm.emulator():
+                return True
+            if vm.dead and not self.host.dead and "panic" not in vm.said(0):
+                return True
         try:
             return bool(self.guests) and self.host.run(LIVELOCK, 20)[0] == 0
         except BedError:

@@ -9,7 +9,8 @@ BED = "pair"
 
 DEV = "virtio-vsock0"
 PORT = 5900
-LOAD = "--streams 4 --ping 1 --duration 3"
+CLIENT = ("build/vsload client --cid 2 --port %d --streams 4 --ping 1 "
+          "--duration " % PORT)
 
 
 def up(t):
@@ -18,10 +19,8 @@ def up(t):
     t.guest("ip link set %s up" % DEV)
 
 
-def load(t, before=":", limit=200):
-    """Run the load; what @before left in the background ends with it."""
-    return t.guest("%s; build/vsload client --cid 2 --port %d %s; s=$?; "
-                   "wait; exit $s" % (before, PORT, LOAD), limit=limit)
+def load(t):
+    t.guest(CLIENT + "3", limit=100)
 
 
 def under(t, qdisc):
@@ -68,11 +67,15 @@ def test_replace_and_flap(t):
     """The qdisc is replaced and the device goes down and up meanwhile."""
     t.serve(t.bed.host, PORT)
     up(t)
-    load(t, "(for i in $(seq 10); do "
-         "tc qdisc replace dev {0} root pfifo limit 100; sleep 0.1; "
-         "tc qdisc replace dev {0} root netem delay 3ms; sleep 0.1; "
-         "ip link set {0} down; sleep 0.1; ip link set {0} up; done) & true"
-         .format(DEV))
+    # The guest's only CPU is busy: these commands take seconds.
+    job = t.start(t.bed.guest, CLIENT + "25", limit=150)
+    t.guest("for i in 1 2 3; do "
+            "tc qdisc replace dev {0} root pfifo limit 100; "
+            "tc qdisc replace dev {0} root netem delay 3ms; "
+            "ip link set {0} down; ip link set {0} up; done".format(DEV),
+            limit=100)
+    t.check(job.status is None, "the load ended too soon")
+    t.equal(job.wait(), 0, "exit status of the load:\n%s" % job.output)
 
 
 def test_direct_path_is_silent(t):
