@@ -59,8 +59,13 @@ def suite(t, program, server, at, client, to):
         check_subtests(t, side, job.output)
 
 
+# Nobody has seen these end, and in emulation each may take minutes.
+UNTRIED = "between host and guest the suite has not been run to its end yet"
+
+
 def host_serves(program, config):
     def test(t):
+        t.skip(UNTRIED)
         configure(t, config)
         suite(t, program, t.bed.host, HOST, t.bed.guest, GUEST)
     return test
@@ -68,6 +73,7 @@ def host_serves(program, config):
 
 def guest_serves(program, config):
     def test(t):
+        t.skip(UNTRIED)
         configure(t, config)
         suite(t, program, t.bed.guest, GUEST, t.bed.host, HOST)
     return test
