@@ -370,4 +370,6 @@ class Bed:
             except subprocess.TimeoutExpired:
                 self.qemu.kill()
                 self.qemu.wait()
+        if self.qemu:
+            self._reap()    # nobody takes a VM for alive from here on
         shutil.rmtree(self.dir, ignore_errors=True)

@@ -5,18 +5,13 @@ vsload verifies each byte at the receiver and compares the counts at the end;
 it exits with an error otherwise.
 """
 
+from load import GUEST_DEV as DEV, up
+
 BED = "pair"
 
-DEV = "virtio-vsock0"
 PORT = 5900
 CLIENT = ("build/vsload client --cid 2 --port %d --streams 4 --ping 1 "
           "--duration " % PORT)
-
-
-def up(t):
-    t.cleanup(t.bed.guest, "tc qdisc del dev %s root; tc qdisc del dev %s "
-              "clsact; ip link set %s down" % (DEV, DEV, DEV))
-    t.guest("ip link set %s up" % DEV)
 
 
 def load(t):

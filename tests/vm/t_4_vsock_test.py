@@ -63,19 +63,14 @@ def suite(t, program, server, at, client, to):
 UNTRIED = "between host and guest the suite has not been run to its end yet"
 
 
-def host_serves(program, config):
+def between(program, config, server):
     def test(t):
         t.skip(UNTRIED)
         configure(t, config)
-        suite(t, program, t.bed.host, HOST, t.bed.guest, GUEST)
-    return test
-
-
-def guest_serves(program, config):
-    def test(t):
-        t.skip(UNTRIED)
-        configure(t, config)
-        suite(t, program, t.bed.guest, GUEST, t.bed.host, HOST)
+        host, guest = (t.bed.host, HOST), (t.bed.guest, GUEST)
+        server_side, client_side = \
+            (host, guest) if server == "host" else (guest, host)
+        suite(t, program, *server_side, *client_side)
     return test
 
 
@@ -85,10 +80,10 @@ def loopback(program):
 
 for name in "vsock_test", "vsock_uring_test":
     for config in load.CONFIGS:
-        globals()["test_%s_host_serves_%s" % (name, config)] = \
-            host_serves(name, config)
-        globals()["test_%s_guest_serves_%s" % (name, config)] = \
-            guest_serves(name, config)
+        for side in "host", "guest":
+            globals()["test_%s_%s_serves_%s" % (name, side, config)] = \
+                between(name, config, side)
     globals()["test_%s_loopback" % name] = loopback(name)
 # It counts the sockets of one side, and no configuration changes them.
-test_vsock_diag_test_host_serves = host_serves("vsock_diag_test", "down")
+test_vsock_diag_test_host_serves = \
+    between("vsock_diag_test", "down", "host")

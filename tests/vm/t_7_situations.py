@@ -90,10 +90,8 @@ def ledger(t):
     return {k.strip(): int(v) for k, v in (l.split(":") for l in lines)}
 
 
-def up(t):
-    t.cleanup(t.bed.guest, "tc qdisc del dev {0} root; tc qdisc del dev {0} "
-              "clsact; ip link set {0} down".format(DEV))
-    t.guest("ip link set %s up" % DEV)
+def start_counting(t):
+    load.up(t)
     return ledger(t)
 
 
@@ -116,7 +114,7 @@ def counted(t, start):
 def run(t, setup, before=":"):
     """Set up, load, wait for the last grants; return what was counted."""
     t.serve(t.bed.host, PORT)
-    start = up(t)
+    start = start_counting(t)
     t.guest("%s; %s && %s" % (before.format(dev=DEV), setup.format(dev=DEV),
                               client(3)), limit=120)
     return counted(t, start)
@@ -144,7 +142,7 @@ def drops(qdisc):
 def blocks(on, off):
     def test(t):
         t.serve(t.bed.host, PORT)
-        start = up(t)
+        start = start_counting(t)
         # The guest's only CPU is busy: these commands take seconds.
         job = t.start(t.bed.guest, client(15), limit=120)
         for command in (on, off):
@@ -201,7 +199,7 @@ def test_sniffer(t):
 
 def test_foreign_packets(t):
     """What no vsock socket sent does not reach the ring."""
-    start = up(t)
+    start = start_counting(t)
     t.guest("tc qdisc replace dev %s root pfifo_fast" % DEV)
     t.guest("python3 -c 'import socket\n"
             "s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0xfb)\n"
@@ -214,7 +212,7 @@ def test_foreign_packets(t):
 def test_refused_for_ever(t):
     """A connection that is granted nothing for 30 s fails, no later."""
     t.skip("not run yet")
-    up(t)
+    load.up(t)
     t.guest("tc qdisc replace dev %s root pfifo_fast" % DEV)
     t.start(t.bed.host, "python3 tests/load/stall.py serve 5801", limit=120)
     t.wait_for(t.bed.host, "grep -q ready /run/vsfq/%d.out" %
