@@ -44,6 +44,10 @@ CMDLINE = ("console=ttyS0 panic=-1 loglevel=5 "
            "rcupdate.rcu_cpu_stall_timeout=120 "
            "vmw_vsock_virtio_transport.dgram=%s vhost_vsock.dgram=%s ")
 
+# Timers by the tick. To set and to fire an exact one are VM exits of the guest,
+# some 1,500 a second, each of which empties the TLB of an emulated CPU: with
+# them a guest does half as much.
+EMULATED = "nohz=off highres=off "
 
 # Emulated SVM sometimes enters a guest with registers of the host (QEMU 7.2 and
 # 10.0). Such a guest exits for ever at one address, with nested page faults on
@@ -238,6 +242,8 @@ class Bed:
         self.kernel, self.accel, self.cids = kernel, accel, cids
         self.limit = limit
         self.cmdline = CMDLINE % (dgram, dgram)
+        if accel == "tcg":
+            self.cmdline += EMULATED
         self.dir = tempfile.mkdtemp(prefix="vsfq-bed.")
         self.initrd = os.path.join(self.dir, "initrd")
         self.host = Vm("host", os.path.join(self.dir, "host"))

@@ -72,11 +72,6 @@ BLOCKS = {
 SKIPPED = {
     "redirect_to_ingress":
         "in its one run the guest stopped answering when it was taken off",
-    "redirect_to_lo": "not run yet",
-    "replace_while_queued": "not run yet",
-    "down_while_queued": "not run yet",
-    "fq_codel": "not run yet with so short a queue",
-    "red": "not run yet with so short a queue",
 }
 
 
@@ -179,7 +174,6 @@ def test_noqueue_is_direct(t):
 
 def test_burst_below_mtu(t):
     """A bucket that never holds a grant of 64 KiB wants a smaller mtu."""
-    t.skip("not run yet")
     t.cleanup(t.bed.guest, "ip link set %s mtu 65580" % DEV)
     count = run(t, "ip link set {dev} mtu 30000 && tc qdisc replace dev {dev} "
                 "root tbf rate 100mbit burst 32k limit 10m")
@@ -188,7 +182,6 @@ def test_burst_below_mtu(t):
 
 def test_sniffer(t):
     """AF_PACKET clones what it sees; a clone's death is not the grant's."""
-    t.skip("not run yet")
     count = run(t, "tc qdisc replace dev {dev} root netem delay 20ms limit "
                 "10000", "timeout 6 python3 -c 'import socket\n"
                 "s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, "
@@ -211,7 +204,6 @@ def test_foreign_packets(t):
 
 def test_refused_for_ever(t):
     """A connection that is granted nothing for 30 s fails, no later."""
-    t.skip("not run yet")
     load.up(t)
     t.guest("tc qdisc replace dev %s root pfifo_fast" % DEV)
     t.start(t.bed.host, "python3 tests/load/stall.py serve 5801", limit=120)
