@@ -4,7 +4,7 @@
 
 VSLOAD_CFLAGS := -O2 -g -Wall -Wextra -D_GNU_SOURCE -pthread -MMD
 VSLOAD_OBJS := $(addprefix build/load/,vsload.o client.o server.o sink.o \
-	sock.o pattern.o stats.o report.o)
+	slice.o sock.o pattern.o stats.o report.o)
 
 build/load/%.o: tests/load/%.c
 	@mkdir -p $(@D)

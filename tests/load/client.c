@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "slice.h"
 #include "sock.h"
 
 /* How long datagrams may take to leave after the last one was sent */
@@ -138,6 +139,7 @@ static void *ping_run(void *arg)
 	struct ping *p = arg;
 	uint64_t seq = 0;
 
+	slice_short();
 	while (!p->run->stop && !p->err)
 		p->err = ping_once(p, ++seq);
 	close(p->fd);

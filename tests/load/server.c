@@ -10,6 +10,7 @@
 #include "pattern.h"
 #include "server.h"
 #include "sink.h"
+#include "slice.h"
 #include "sock.h"
 #include "wire.h"
 
@@ -67,6 +68,7 @@ static int serve_ping(struct conn *c)
 {
 	int err;
 
+	slice_short();
 	do {
 		err = recv_all(c->fd, c->buf, PING_SIZE);
 		if (!err)
