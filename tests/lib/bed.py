@@ -133,9 +133,12 @@ class Vm:
 
     def _listen(self):
         self.conn, _ = self.listener.accept()
-        with self.conn.makefile() as lines:
-            for line in lines:
-                self._event(line.split())
+        try:
+            with self.conn.makefile() as lines:
+                for line in lines:
+                    self._event(line.split())
+        except ConnectionResetError:
+            pass    # that is how an emulator that crashes says goodbye
         self.lost()
 
     def _event(self, words):
@@ -271,13 +274,16 @@ class Bed:
         return not any(vm.dead for vm in [self.host, *self.guests.values()])
 
     def emulation_failed(self):
-        """Has a guest been lost to what looks like the emulator's fault?
+        """Has a VM been lost to what looks like the emulator's fault?
 
-        That is an internal error of KVM, the livelock above, and an end
-        without a word: a kernel that crashes says so on its console first.
+        That is an emulator killed by a signal, an internal error of KVM, the
+        livelock above, and an end without a word: a kernel that crashes says
+        so on its console first.
         """
         if self.accel != "tcg":
             return False
+        if self.host.dead and self.qemu.wait() < 0:
+            return True
         for vm in self.guests.values():
             if vm.emulator and "KVM internal error" in vm.emulator():
                 return True
