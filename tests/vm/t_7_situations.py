@@ -68,17 +68,6 @@ BLOCKS = {
 }
 
 
-# What nobody has seen pass yet, and why.
-SKIPPED = {
-    "redirect_to_ingress":
-        "in its one run the guest stopped answering when it was taken off",
-}
-
-
-def skipped(reason):
-    return lambda t: t.skip(reason)
-
-
 def ledger(t):
     """The device's own counters; each word of ethtool is "name: value"."""
     lines = t.guest("ethtool -S " + DEV).splitlines()[1:]
@@ -157,9 +146,6 @@ for name, qdisc in DROPS.items():
     globals()["test_%s_drops" % name] = drops(qdisc)
 for name, commands in BLOCKS.items():
     globals()["test_%s_passes" % name] = blocks(*commands)
-for name, reason in SKIPPED.items():
-    suffix = "passes" if name in BLOCKS else "drops"
-    globals()["test_%s_%s" % (name, suffix)] = skipped(reason)
 
 
 def test_default_is_direct(t):
