@@ -19,6 +19,7 @@ runner looks for after each test.
 
 import functools
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -62,6 +63,14 @@ awk '/kvm_exit/ { n++; sub(/.*reason /, ""); sub(/ info1.*/, "")
 """
 
 
+# What a kernel says when something is wrong with it.
+SPLAT = re.compile(r"WARNING: |BUG: |Oops|KASAN|UBSAN|refcount_t|INFO: task|"
+                   r"INFO: rcu|possible (circular|recursive) locking|"
+                   r"inconsistent lock state|suspicious RCU|"
+                   r"general protection fault|Kernel panic|"
+                   r"unregister_netdevice: waiting|list_(add|del) corruption")
+
+
 class BedError(Exception):
     """The test bed itself failed, not a test."""
 
@@ -78,6 +87,7 @@ class Job:
         """Return the exit status; 124 stands for out of time."""
         # The agent enforces the limit; the rest is for a VM that hangs.
         if not self.done.wait(self.limit + 20):
+            self.vm.lost()
             raise BedError("the %s does not answer" % self.vm.name)
         if self.status is None:
             raise BedError("the %s is gone" % self.vm.name)
@@ -241,9 +251,10 @@ def common(kernel, initrd, append, memory, share):
 class Bed:
     """The host VM and its guests; use it in a with statement."""
 
-    def __init__(self, kernel, accel, cids=(42,), dgram="force", limit=300):
+    def __init__(self, kernel, accel, cids=(42,), dgram="force", cpus=2,
+                 limit=300):
         self.kernel, self.accel, self.cids = kernel, accel, cids
-        self.limit = limit
+        self.cpus, self.limit = cpus, limit
         self.cmdline = CMDLINE % (dgram, dgram)
         if accel == "tcg":
             self.cmdline += EMULATED
@@ -276,18 +287,17 @@ class Bed:
     def emulation_failed(self):
         """Has a VM been lost to what looks like the emulator's fault?
 
-        That is an emulator killed by a signal, an internal error of KVM, the
-        livelock above, and an end without a word: a kernel that crashes says
-        so on its console first.
+        That is an internal error of KVM, the livelock above, and an end or a
+        silence without a word: a kernel that crashes or hangs says so on its
+        console.
         """
         if self.accel != "tcg":
             return False
-        if self.host.dead and self.qemu.wait() < 0:
-            return True
+        for vm in [self.host, *self.guests.values()]:
+            if vm.dead and not SPLAT.search(vm.said(0)):
+                return True
         for vm in self.guests.values():
             if vm.emulator and "KVM internal error" in vm.emulator():
-                return True
-            if vm.dead and not self.host.dead and "panic" not in vm.said(0):
                 return True
         try:
             return bool(self.guests) and self.host.run(LIVELOCK, 20)[0] == 0
@@ -324,7 +334,8 @@ class Bed:
                "kvm": ["-accel", "kvm", "-cpu", "host"]}[self.accel]
         args = common(self.kernel, self.initrd, self.append("host"), 4096,
                       self.host.share)
-        args += cpu + ["-smp", "2", "-serial", "file:" + self.host.console]
+        args += cpu + ["-smp", str(self.cpus),
+                       "-serial", "file:" + self.host.console]
         vms = [self.host, *self.guests.values()]
         for n, vm in enumerate(vms):
             args += ["-chardev", "socket,id=c%d,path=%s" % (n, vm.path),

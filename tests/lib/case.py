@@ -2,17 +2,9 @@
 """What a test function gets: commands in the VMs, cleanup, verdicts."""
 
 import os
-import re
 import subprocess
 
-from bed import TOP
-
-# What a kernel says when something is wrong with it.
-SPLAT = re.compile(r"WARNING: |BUG: |Oops|KASAN|UBSAN|refcount_t|INFO: task|"
-                   r"INFO: rcu|possible (circular|recursive) locking|"
-                   r"inconsistent lock state|suspicious RCU|"
-                   r"general protection fault|Kernel panic|"
-                   r"unregister_netdevice: waiting|list_(add|del) corruption")
+from bed import SPLAT, TOP
 
 
 class Failed(Exception):
