@@ -73,7 +73,7 @@ class Test:
         return self.start_server(vm, "build/vsload server --port %d" % port,
                                  "serving")
 
-    def wait_for(self, vm, condition, limit=20):
+    def wait_for(self, vm, condition, limit=60):
         """Wait until the shell command @condition succeeds in @vm."""
         self.run(vm, "until %s; do sleep 0.1; done" % condition,
                  limit=limit)
