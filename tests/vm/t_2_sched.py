@@ -40,6 +40,5 @@ def test_real_devices(t):
 
 
 def test_decisions(t):
-    t.skip("not stable yet; run tests/sched/sched.py by hand")
     t.host("PYTHONDONTWRITEBYTECODE=1 python3 tests/sched/sched.py %s %s" %
            (VSFQ, t.tool("bpftool")), limit=500)
