@@ -25,10 +25,11 @@ KERNEL ?= $(KERNEL_DIR)/bzImage
 LIBBPF := $(KERNEL_DIR)/tools
 BPFTOOL := $(KERNEL_DIR)/tools/bpftool
 
-include bpf/build.mk loader/build.mk tests/load/build.mk
+include bpf/build.mk loader/build.mk tests/load/build.mk \
+	tests/hostile/build.mk
 
 .PHONY: all bpf
-all: build/vsfq build/vsload build/vsfq.8 build/vsload.8	## vsfq, vsload and their manual pages
+all: build/vsfq build/vsload build/vshostile build/vsfq.8 build/vsload.8	## vsfq, the programs of the tests, and manual pages
 bpf: $(BPF_OBJS)
 
 build/%.8: docs/%.8.scd

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A guest that behaves, on a device of its own: it has a connection and
+ * datagrams echoed, checks every byte, and measures how long it waits.
+ */
+#ifndef POLITE_H
+#define POLITE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "device.h"
+#include "rng.h"
+
+struct polite {
+	struct device dev;
+	struct rng rng;
+	uint32_t server;	/* first port of the host's sockets */
+	uint32_t port;		/* of the present connection */
+	uint32_t received;	/* bytes on it */
+	pthread_t thread;
+	bool stop;
+	/* Results */
+	uint64_t echoed;
+	double worst_ms;
+	int err;
+	const char *what;	/* was being done when it failed */
+};
+
+int polite_start(struct polite *p, uint64_t cid, uint32_t server);
+/* Let it end its round; 0 if everything came back as it was sent */
+int polite_stop(struct polite *p);
+
+#endif

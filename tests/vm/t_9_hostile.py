@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A guest that lies, and another one that must not suffer from it.
+
+    host VM:  vshostile, both VMM and guest    CID 50: lies, see gen.c
+                                               CID 51: behaves and checks
+              its sockets                      ports 7000 to 7005
+
+No guest VM runs: the program has opened /dev/vhost-vsock and has rings of its
+own. What a kernel reports meanwhile fails a test, see tests/lib/case.py. The
+bed negotiates datagrams, so some boots of the guest have them and some send
+them without.
+"""
+
+import re
+import time
+
+BED = "host"
+
+HOSTILE = "build/vshostile"
+SCHEDULED = "ip link set $DEV up && tc qdisc replace dev $DEV root "
+
+# It waited 16 ms at worst when this was written, on 2 emulated CPUs. A host
+# that is held up by the other guest lets it wait for ever.
+WORST_MS = 5000
+
+# What may be missing after 200,000 packets, in kB. Measured: 130 and 500; the
+# allocators keep some. A leak of the smallest skb (1 KiB) in 0.5 % of packets
+# exceeds the first, one of 64 KiB in 0.03 % the second.
+BOUNDS = {"Slab": 1024, "MemAvailable": 4096}
+# Sockets that were closed wait 8 s for their peer's answer.
+SETTLE_SECONDS = 30
+
+
+def storm(t, seed, packets, on_open=None):
+    command = "%s storm --seed %d --packets %d" % (HOSTILE, seed, packets)
+    if on_open:
+        command += " --on-open '%s'" % on_open
+    output = t.host(command, limit=200)
+    worst = float(re.search(r"worst round (\d+) ms", output).group(1))
+    t.check(worst < WORST_MS, "the other guest waited %d ms" % worst)
+
+
+def memory(t):
+    """What is used of each, in kB."""
+    lines = t.host("echo 3 >/proc/sys/vm/drop_caches; cat /proc/meminfo")
+    have = dict(re.findall(r"^(\w+): +(\d+) kB", lines, re.M))
+    return {"Slab": int(have["Slab"]),
+            "MemAvailable": -int(have["MemAvailable"])}
+
+
+def excess(t, before):
+    """By how much each exceeds what it was before and may be more, if so."""
+    now = memory(t)
+    over = {k: now[k] - before[k] - BOUNDS[k] for k in BOUNDS}
+    return {k: v for k, v in over.items() if v > 0}
+
+
+def test_storm(t):
+    """Served meanwhile, and afterwards nothing is left of it."""
+    storm(t, 1, 100000)     # what is allocated once
+    before = memory(t)
+    storm(t, 2, 200000)
+    end = time.monotonic() + SETTLE_SECONDS
+    while excess(t, before) and time.monotonic() < end:
+        time.sleep(1)
+    t.check(not excess(t, before), "too much memory is used, by %r kB" %
+            excess(t, before))
+
+
+def test_storm_scheduled(t):
+    """Each answer asks a qdisc first."""
+    storm(t, 3, 60000, SCHEDULED + "pfifo_fast")
+
+
+def test_storm_refused(t):
+    """A qdisc that loses, repeats and delays answers."""
+    storm(t, 4, 60000, SCHEDULED + "netem delay 1ms loss 20% duplicate 20%")
+
+
+def test_storm_bpf(t):
+    """The classifier and the scheduler in BPF look at all of it."""
+    storm(t, 5, 60000, "build/vsfq detach $DEV >/dev/null 2>&1; ip link set "
+          "$DEV up && build/vsfq attach $DEV")
+
+
+def regression(name):
+    def test(t):
+        t.host("%s case %s" % (HOSTILE, name), limit=100)
+    return test
+
+
+for name in ["strays", "close-queued"]:
+    globals()["test_" + name.replace("-", "_")] = regression(name)
