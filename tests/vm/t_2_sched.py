@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The tool, the classifier and the qdisc: on both real devices under load,
-and decision by decision on devices made of tun (tests/sched/)."""
+"""The tool, the classifier and the qdisc on both real devices, under load."""
 
 import json
 
@@ -37,8 +36,3 @@ def test_real_devices(t):
         t.equal(sum(stream["drops"].values()), 0, "drops of streams")
     t.check(classes(t, t.bed.guest)["dgram"]["served"]["packets"] > 0,
             "no datagram was scheduled")
-
-
-def test_decisions(t):
-    t.host("PYTHONDONTWRITEBYTECODE=1 python3 tests/sched/sched.py %s %s" %
-           (VSFQ, t.tool("bpftool")), limit=500)

@@ -89,5 +89,6 @@ def regression(name):
     return test
 
 
-for name in ["strays", "close-queued"]:
+for name in ["strays", "no-cid", "listener", "close-queued", "long-queue",
+             "many-ports", "big-buffers"]:
     globals()["test_" + name.replace("-", "_")] = regression(name)
