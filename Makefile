@@ -26,13 +26,15 @@ LIBBPF := $(KERNEL_DIR)/tools
 BPFTOOL := $(KERNEL_DIR)/tools/bpftool
 
 include bpf/build.mk loader/build.mk tests/load/build.mk \
-	tests/hostile/build.mk
+	tests/hostile/build.mk tests/policy/build.mk
+
+MANUALS := $(patsubst docs/%.scd,build/%,$(wildcard docs/*.scd))
 
 .PHONY: all bpf
-all: build/vsfq build/vsload build/vshostile build/vsfq.8 build/vsload.8	## vsfq, the programs of the tests, and manual pages
+all: build/vsfq build/vsload $(MANUALS)	## vsfq, vsload and their manual pages
 bpf: $(BPF_OBJS)
 
-build/%.8: docs/%.8.scd
+build/%: docs/%.scd
 	@mkdir -p $(@D)
 	scdoc < $< > $@
 
@@ -67,7 +69,7 @@ print-kernel:		## the path of the bzImage (use make -s)
 libbpf bpftool: $(BPFTOOL)	## from the kernel's source
 
 .PHONY: check demo bench vm
-check: $(KERNEL) all build/test_load	## all tests, or those of TESTS=pattern
+check: $(KERNEL) all build/test_load build/fuzz_parse	## all tests, or those of TESTS=pattern
 	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) tests/run $(TESTS)
 
 demo: $(KERNEL) all	## floods against streams, with and without vsfq

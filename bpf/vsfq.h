@@ -15,6 +15,10 @@
 #define VSFQ_FLOW_TABLE		16384	/* flows remembered per device */
 #define VSFQ_NR_BUCKETS		32	/* of a log2 histogram of usecs */
 #define VSFQ_NR_LEVELS		32	/* of flows sorted by log2 of memory */
+#define VSFQ_MAX_CLASSES	16	/* of a policy, the default two included */
+
+#define VSFQ_LIMIT_DATAGRAMS	1000	/* of a class, unless the policy says */
+#define VSFQ_LIMIT_MEMORY	(4 << 20)
 
 /* skb->tc_index of a packet that the classifier has seen: mark | class */
 #define VSFQ_TC_MARK		0x5600

@@ -16,6 +16,8 @@ const struct command commands[] = {
 	  1, 1, command_detach },
 	{ "show", "[DEV]", "devices, classes, drops; with -s also flows",
 	  0, 1, command_show },
+	{ "check", "[FILE]", "tell whether a policy file is right",
+	  0, 1, command_check },
 	{ "version", "", "the version of this program", 0, 0, command_version },
 	{ "help", "", "this text", 0, 0, command_help },
 	{ }

@@ -34,6 +34,7 @@ extern const struct command commands[];
 int command_attach(const struct options *opt, char **arguments);
 int command_detach(const struct options *opt, char **arguments);
 int command_show(const struct options *opt, char **arguments);
+int command_check(const struct options *opt, char **arguments);
 int command_version(const struct options *opt, char **arguments);
 int command_help(const struct options *opt, char **arguments);
 

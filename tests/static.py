@@ -175,10 +175,29 @@ def test_manual_vsfq(t):
     """Page and help have the same commands and options."""
     output = t.machine("build/vsfq help")[1]
     commands, options = output.split("\noptions:")
-    t.equal(entries("docs/vsfq.8.scd", "COMMANDS", r"\*(\w+)\*") - {"all"},
+    t.equal(entries("docs/vsfq.8.scd", "COMMANDS", r"\*(\w+)\*") -
+            {"all", "show", "clear"} | {"show"},
             set(re.findall(r"^  (\w+)", commands, re.M)), "commands")
-    t.equal(entries("docs/vsfq.8.scd", "OPTIONS", r"\*(-\w|--\w+)\*"),
-            set(re.findall(r"(?<!\S)(-\w|--\w+)\b", options)), "options")
+    t.equal(entries("docs/vsfq.8.scd", "OPTIONS", r"\*(-\w|--[\w-]+)\*"),
+            set(re.findall(r"(?<!\S)(-\w|--[\w-]+)", options)), "options")
+
+
+def test_manual_vsfq_conf(t):
+    """The page has the options, the words and the limits of the parser."""
+    page, source = "docs/vsfq.conf.5.scd", text("loader/policy_parse.c")
+    options = set(re.findall(r'CFG_STR\w*\("([\w-]+)"', source))
+    t.equal(set().union(*(entries(page, name, r"(?:^|, )\*([\w-]+)\*")
+                          for name in ("OPTIONS", "CLASSES", "RULES"))),
+            options, "options")
+    words = text("loader/policy_words.c")
+    verdicts = set(re.findall(r'\{ "(\w+)", VSFQ_[A-Z]{4,6} \}', words))
+    t.equal(entries(page, "VERDICTS", r"\*(\w+)\*"), verdicts, "verdicts")
+    header = text("bpf/policy.h") + text("bpf/vsfq.h")
+    for limit, where in (("RULES", "RULES"), ("WEIGHT", "CLASSES"),
+                         ("LIMIT", "CLASSES")):
+        number = re.search(r"VSFQ_MAX_%s\s+(\d+)" % limit, header).group(1)
+        t.check(re.search(r"\b%s\b" % number, section(page, where)),
+                "the page does not say %s" % number)
 
 
 def test_manual_vsload(t):

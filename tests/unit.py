@@ -2,6 +2,9 @@
 """Our programs on this machine, which needs no vsock device for it."""
 
 import json
+import os
+import re
+import tempfile
 
 VSFQ = "build/vsfq"
 VSLOAD = "build/vsload"
@@ -35,6 +38,7 @@ def test_vsfq_usage(t):
             "detach": '"detach"',
             "show one two": '"two"',
             "version now": '"now"',
+            "check one two": '"two"',
             "--frobnicate show": '"--frobnicate"',
             "-x show": '"-x"',
             "-o": '"-o"',
@@ -83,6 +87,218 @@ def test_vsfq_version(t):
     t.equal(status, DONE, "exit status")
     status, as_json = t.machine(VSFQ + " -j version")
     t.equal("vsfq %s\n" % json.loads(as_json)["version"], output, "version")
+
+
+POLICY = """\
+default-in = reject
+default-out = accept
+class stream { weight = 1  limit = 1000  memory = 4194304 }
+class dgram { weight = 3  limit = 10  memory = 65536 }
+class bulk { weight = 1000  limit = 65535  memory = 1073741824 }
+rule { direction = in  local-port = {22}  class = bulk }
+rule { type = {stream, dgram}  local-cid = 3-9  local-port = {0, 5-7}  \
+remote-cid = 2  remote-port = {4294967295}  device = vhost-vsock3  \
+verdict = accept }
+rule { direction = out  cgroup = "/a b/c"  verdict = drop }
+rule { direction = out  cgroup = "/"  class = stream }
+rule { direction = in  type = {dgram}  verdict = drop }
+"""
+
+
+def policy(t, text, options=""):
+    """Check a file of this text; return status, output and the file's name."""
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as f:
+        f.write(text)
+        f.flush()
+        return *t.machine("%s %s check %s" % (VSFQ, options, f.name)), f.name
+
+
+def wrong(t, text, where, *words):
+    """The one line of error names the file, this place and all words."""
+    status, output, name = policy(t, text)
+    t.equal(status, FAILED, "status for %r" % text)
+    t.check(output.startswith("vsfq: %s:%s " % (name, where)) and
+            output.count("\n") == 1, "%r: not at %s: %s" %
+            (text, where, output))
+    for word in words:
+        t.check(word in output, "%r: not a word of %s: %s" %
+                (text, word, output))
+
+
+def test_policy_round_trip(t):
+    """What is printed is the file's own syntax, and complete."""
+    t.equal(policy(t, POLICY, "-s")[:2], (DONE, POLICY), "the policy")
+    t.equal(policy(t, POLICY)[:2], (DONE, ""), "the quiet form")
+
+
+def test_policy_short_forms(t):
+    status, output, _ = policy(t, """
+        // as little as possible
+        class a { memory = 4M }   /* and
+        the defaults */
+        rule { remote-cid = host remote-port = any verdict = accept }
+        rule { local-port = 1 local-port += 3 type = stream class = a }""",
+                               "-s")
+    t.equal(status, DONE, "status")
+    for line in ("default-in = accept", "default-out = accept",
+                 "class a { weight = 1  limit = 1000  memory = 4194304 }",
+                 "rule { remote-cid = 2  remote-port = {any}  "
+                 "verdict = accept }",
+                 "rule { type = {stream}  local-port = {1, 3}  class = a }"):
+        t.check(line in output.splitlines(), "no %r in\n%s" % (line, output))
+
+
+def test_policy_wrong_values(t):
+    """File, line, column, the offending word, the reason."""
+    for line, column, word, reason in (
+            ("frob = 1", 1, "frob", "no such option"),
+            ("default-in = drop", 14, "drop", "say reject"),
+            ("default-out = reject", 15, "reject", "say drop"),
+            ("class a { weight = 0 }", 20, "0", "between 1 and 1000"),
+            ("class a { weight = 1001 }", 20, "1001", "between 1 and 1000"),
+            ("class a { weight = -1 }", 20, "-1", "not a number"),
+            ("class a { weight = 18446744073709551616 }", 20,
+             "18446744073709551616", "too large"),
+            ("class a { limit = 65536 }", 19, "65536", "65535"),
+            ("class a { memory = 1G }", 20, "1G", "K or M"),
+            ("class a { memory = 63K }", 20, "63K", "between 65536"),
+            ("class sixteen-letters. { }", 7, "sixteen-letters.",
+             "15 characters"),
+            ("class a { rate = 5 }", 11, "rate", "no such option"),
+            ("rule { direction = both }", 20, "both", "in or out"),
+            ("rule { type = raw }", 15, "raw", "stream, seqpacket or dgram"),
+            ("rule { type = {stream, raw} }", 24, "raw", "must be"),
+            ("rule { class = nosuch }", 16, "nosuch", "described above"),
+            ("rule { verdict = permit }", 18, "permit",
+             "accept, reject or drop"),
+            ("rule { local-port = 22-10 }", 21, "22-10", "before its"),
+            ("rule { local-port = {1-10, 5-20} }", 28, "5-20", "overlaps"),
+            ("rule { remote-port = {5, 5-6} }", 26, "5-6", "overlaps"),
+            ("rule { local-port = {1, 2, 3, 4, 5} }", 34, "5", "four"),
+            ("rule { local-port = 4294967296 }", 21, "4294967296", "32 bits"),
+            ("rule { local-port = http }", 21, "http", "neither a number"),
+            ("rule { local-port = 1- }", 21, "1-", "neither a number"),
+            ("rule { remote-cid = me }", 21, "me", "neither a number"),
+            ("rule { remote-cid = local }", 21, "local", "loopback"),
+            ("rule { local-port = {} verdict = accept }", 8, "local-port",
+             "empty list"),
+            ("rule { device = a/b }", 17, "a/b", "not a name"),
+            ("rule { cgroup = user.slice }", 17, "user.slice", "begins with"),
+            ("rule { cgroup = /a/../b }", 17, "/a/../b", "plain path"),
+            ("rule { }", 1, "rule", "neither a verdict nor a class"),
+            ("rule { class = stream verdict = accept }", 1, "rule", "both"),
+            ("rule { verdict = reject }", 18, "reject", "say drop"),
+            ("rule { direction = out verdict = reject }", 34, "reject",
+             "say drop"),
+            ("rule { direction = in verdict = drop }", 33, "drop",
+             "say reject"),
+            ("rule { direction = in cgroup = /a class = dgram }", 32, "/a",
+             "direction = out"),
+            ("rule = 1", 1, "rule", "missing opening brace"),
+            ("include(nosuch.conf)", 9, "nosuch.conf", "No such file")):
+        wrong(t, "# one line above\n%s\n" % line, "2:%d:" % column,
+              '"%s"' % word, reason)
+
+
+def test_policy_said_twice(t):
+    for text, where, word in (
+            ("default-in = accept\ndefault-in = accept", "2:1:",
+             "default-in"),
+            ("class a { }\nclass a { }", "2:7:", "a"),
+            ("class a { limit = 1\nlimit = 2 }", "2:1:", "limit"),
+            ("rule { verdict = accept\nverdict = accept }", "2:1:",
+             "verdict"),
+            ("rule { local-port = 1\nlocal-port = {2, 3} }", "2:1:",
+             "local-port"),
+            # Twice in a line: which of them it was libconfuse does not tell.
+            ("rule { type = {dgram, dgram} }", "1:", "dgram")):
+        wrong(t, text, where, '"%s"' % word, "twice" if word != "a" else
+              "duplicate")
+
+
+def test_policy_cut_off(t):
+    """Half a file is not a shorter policy."""
+    for end in range(1, len(POLICY) - 1):
+        text = POLICY[:end]
+        if text.count("{") != text.count("}"):
+            status, output, _ = policy(t, text)
+            t.equal((status, output.count("\n")), (FAILED, 1),
+                    "status and lines for %r" % text[-40:])
+    wrong(t, POLICY + "\n/* comment\n", "%d:" % (POLICY.count("\n") + 2),
+          "a comment that is not closed")
+    wrong(t, "# it's fine\nrule { device = 'x\n", "2:", "a quote that is not")
+
+
+def test_policy_too_much(t):
+    rule = "rule { verdict = accept }\n"
+    t.equal(policy(t, 1024 * rule)[0], DONE, "status for 1024 rules")
+    wrong(t, 1025 * rule, "1025:1:", '"rule"', "1024 is the limit")
+    classes = ["class c%d { }\n" % n for n in range(15)]
+    t.equal(policy(t, "".join(classes[:14]))[0], DONE, "status of 16 classes")
+    wrong(t, "".join(classes), "15:7:", '"c14"', "16 is the limit")
+    groups = ["rule { direction = out cgroup = /%d verdict = drop }\n" % n
+              for n in range(65)]
+    t.equal(policy(t, "".join(groups[:64]))[0], DONE, "status of 64 cgroups")
+    wrong(t, "".join(groups), "65:33:", '"/64"', "64 is the limit")
+
+
+def test_policy_files(t):
+    with tempfile.TemporaryDirectory() as top:
+        os.mkdir(top + "/sub")
+        for name, text in {"empty": "", "comment": "# nothing else\n",
+                           "main": 'class a { }\ninclude("sub/more")\n'
+                                   "rule { class = b }\n",
+                           "sub/more": 'include("most")\n',
+                           "sub/most": "class b { }\n",
+                           "round": "include(round)\n",
+                           "bad": 'include("sub/bad")\n',
+                           "sub/bad": "\nrule { type = raw }\n"}.items():
+            with open("%s/%s" % (top, name), "w") as f:
+                f.write(text)
+        t.equal(t.machine("%s check %s/main" % (VSFQ, top)), (DONE, ""),
+                "includes, from where the file is")
+        for name, reason in {
+                "empty": "empty: says nothing",
+                "comment": "comment: says nothing",
+                "sub": "sub: Is a directory",
+                "nosuch": "nosuch: No such file",
+                "bad": 'sub/bad:2:15: "raw" must be',
+                "round": "round:1: includes nested too deeply"}.items():
+            complains(t, VSFQ, "check %s/%s" % (top, name), FAILED,
+                      "vsfq: %s/%s" % (top, reason))
+        complains(t, VSFQ, "check /dev/zero", FAILED, "too large")
+        status, output = t.machine("%s -j check %s/sub" % (VSFQ, top))
+        t.equal((status, json.loads(output)["error"]),
+                (FAILED, "%s/sub: Is a directory" % top), "as JSON")
+
+
+def test_policy_no_permission(t):
+    """Who is not allowed to read it is told so."""
+    with tempfile.NamedTemporaryFile("w") as f:
+        f.write(POLICY)
+        f.flush()
+        os.chmod(f.name, 0)
+        drop = "setpriv --reuid 65534 --clear-groups " \
+            if os.geteuid() == 0 else ""
+        status, output = t.machine("%s $PWD/%s check %s" %
+                                   (drop, VSFQ, f.name))
+        t.equal((status, output), (FAILED, "vsfq: %s: Permission denied\n" %
+                                   f.name), "status and output")
+
+
+def test_policy_fuzz(t):
+    """A million texts, on the way from the manual's example to nonsense."""
+    status, output = t.machine("make -s fuzz")
+    t.check(status == 0, output[-4000:])
+
+
+def test_policy_example(t):
+    """The one in the manual, of ten lines."""
+    with open("docs/vsfq.conf.5.scd") as f:
+        example = re.search(r"^# EXAMPLE\n.*?^```\n(.*?)^```", f.read(),
+                            re.M | re.S).group(1)
+    t.equal(len(example.splitlines()), 10, "lines")
+    t.equal(policy(t, example)[:2], (DONE, ""), "status and output")
 
 
 def test_vsload_usage(t):

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A policy as the kernel holds it: the one value of the one map that is in
+ * force. Another policy is another map, so that nobody ever sees half of one.
+ */
+#ifndef POLICY_H
+#define POLICY_H
+
+#include "vsfq.h"
+
+#define VSFQ_MAX_RULES		1024	/* a power of two */
+#define VSFQ_MAX_CGROUPS	64	/* different ones in a policy */
+#define VSFQ_MAX_RANGES		4	/* of ports, in a rule, on each side */
+#define VSFQ_MAX_WEIGHT		1000
+#define VSFQ_MAX_LIMIT		65535	/* datagrams queued in a class */
+#define VSFQ_NAME_SIZE		16
+#define VSFQ_CGROUP_SIZE	240
+
+enum vsfq_direction {
+	VSFQ_IN,
+	VSFQ_OUT,
+	VSFQ_NR_DIRECTIONS,
+};
+
+enum vsfq_verdict {
+	VSFQ_ACCEPT,			/* in the default class of its type */
+	VSFQ_CLASS,			/* in this class */
+	VSFQ_REJECT,			/* a RST; a datagram is dropped */
+	VSFQ_DROP,
+	VSFQ_NR_VERDICTS,
+};
+
+/* Both ends belong to it. */
+struct vsfq_range {
+	__u32 first;
+	__u32 last;
+};
+
+/* A rule matches if everything it says does. */
+struct vsfq_rule {
+	struct vsfq_range local_cid;
+	struct vsfq_range remote_cid;
+	struct vsfq_range local_port[VSFQ_MAX_RANGES];
+	struct vsfq_range remote_port[VSFQ_MAX_RANGES];
+	char device[VSFQ_NAME_SIZE];	/* empty: any */
+	__u8 directions;		/* bit n: enum vsfq_direction */
+	__u8 types;			/* bit n: type n in the header */
+	__u8 local_ports;		/* ranges given, 0: any port */
+	__u8 remote_ports;
+	__u8 cgroup;			/* 1 + index, 0: any */
+	__u8 verdict;
+	__u8 class;
+	__u8 unused;
+};
+
+struct vsfq_cgroup {
+	__u64 id;
+	__u32 level;			/* the root's is 0 */
+	__u32 unused;
+	char path[VSFQ_CGROUP_SIZE];	/* below the mount point */
+};
+
+struct vsfq_class_settings {
+	char name[VSFQ_NAME_SIZE];	/* empty: there is no such class */
+	__u64 memory;			/* limits of what is queued, */
+	__u32 limit;			/* of datagrams only */
+	__u32 weight;
+};
+
+struct vsfq_policy {
+	__u64 generation;		/* never used twice, low 16 bits 0 */
+	__u32 rules;
+	__u8 defaults[VSFQ_NR_DIRECTIONS];	/* enum vsfq_verdict */
+	__u8 unused[2];
+	struct vsfq_class_settings class[VSFQ_MAX_CLASSES];
+	struct vsfq_cgroup cgroup[VSFQ_MAX_CGROUPS];
+	struct vsfq_rule rule[VSFQ_MAX_RULES];
+};
+
+/* What a flow remembers: generation | verdict << 8 | class */
+#define VSFQ_JUDGED_MASK	0xffffULL
+#define VSFQ_JUDGED(verdict, class)	((verdict) << 8 | (class))
+#define VSFQ_JUDGED_VERDICT(judged)	((judged) >> 8 & 0xff)
+#define VSFQ_JUDGED_CLASS(judged)	((judged) & 0xff)
+
+#endif

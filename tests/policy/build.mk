@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The tests of policies; included by the top Makefile after loader/build.mk,
+# runs from there.
+# Packages: libconfuse-dev, libclang-rt-19-dev
+
+# Coverage guides it through our code; libconfuse is Debian's, and as it leaks
+# what it read before an error, leaks are not looked for.
+FUZZ_RUNS ?= 1000000
+FUZZ_SEEDS := build/fuzz.seeds
+
+build/fuzz_parse: tests/policy/fuzz_parse.c loader/policy_source.c \
+		loader/policy_parse.c loader/policy_words.c \
+		loader/policy_print.c $(wildcard loader/policy*.h) bpf/policy.h
+	$(BPF_CLANG) $(LOADER_CFLAGS) -MF $@.d \
+		-fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all -o $@ $< loader/policy_words.c \
+		loader/policy_print.c -lconfuse
+
+.PHONY: fuzz
+fuzz: build/fuzz_parse	## the policy parser, FUZZ_RUNS executions (a million)
+	@mkdir -p $(FUZZ_SEEDS)
+	sed -n '/^```/,/^```/p' docs/vsfq.conf.5.scd | grep -v '```' \
+		> $(FUZZ_SEEDS)/manual
+	cd build && ASAN_OPTIONS=detect_leaks=0 ./fuzz_parse -runs=$(FUZZ_RUNS) -max_len=256 \
+		-detect_leaks=0 -artifact_prefix=fuzz. -dict=../tests/policy/fuzz.dict -verbosity=0 \
+		-print_final_stats=1 fuzz.seeds
