@@ -10,8 +10,7 @@ BPF_CFLAGS := -g -O2 -Wall -Werror -target bpf -mcpu=v3 \
 	-D__TARGET_ARCH_x86 -I. -isystem $(LIBBPF)/usr/include
 BPF_OBJS := build/vsfq.bpf.o build/classify.bpf.o
 
-build/%.bpf.o: bpf/%.bpf.c bpf/vsfq.h bpf/vsock.bpf.h bpf/pool.bpf.h vmlinux.h \
-		| $(LIBBPF)/libbpf.a
+build/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) vmlinux.h | $(LIBBPF)/libbpf.a
 	@mkdir -p $(@D)
 	$(BPF_CLANG) $(BPF_CFLAGS) -c -o $@ $<
 

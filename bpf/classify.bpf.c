@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The classifier: accounts what passes a vsock device in both directions and
- * tells the qdisc the class of what leaves.
+ * The classifier: accounts what passes a vsock device in both directions, tells
+ * the qdisc the class of what leaves, and refuses what the policy refuses.
  *
  * THE IDEA. One program on tcx egress, one on ingress. Each reads the 44-byte
  * header and adds to three tables of its device: the device, the class and
@@ -9,7 +9,18 @@
  * are in one entry, under the addresses as this machine sees them (local,
  * peer). Egress also writes the class into skb->tc_index, where the vsfq
  * qdisc finds it; without this program the qdisc applies the default policy
- * by itself. Nothing is ever dropped here: a later program on the hook decides.
+ * by itself.
+ *
+ * THE POLICY (policy.h) is a list of rules, of which the first that matches
+ * decides. It is asked for each connection request and once per flow and
+ * direction of datagrams; the flow remembers the answer with the generation of
+ * the policy, so that a flood is judged by one comparison per packet. Only what
+ * opens something can be refused: after another policy was applied, a
+ * connection is asked about once more to find its class, and stays whatever
+ * the answer. What is refused on the way in is a request that the kernel
+ * answers with a RST or a datagram that is gone; on the way out it is a
+ * request that the kernel tries again until connect() times out, each attempt
+ * judged anew, or a datagram that is gone.
  *
  * AN EXAMPLE. A guest with CID 3 sends one 64 KiB message from port 1024 to
  * port 5000 of its host and gets 64 bytes back. Its table then has one entry
@@ -21,6 +32,9 @@
  * that the oldest are forgotten and the sums of class and device stay right.
  * What tc sees of a stream is what asks for its bytes, see vsfq.bpf.c; a
  * request that a qdisc or another program kills is made, and counted, again.
+ * A connection whose request was not seen counts as opened by whoever sent
+ * the first packet that was. Who owns a flow is asked when it begins and when
+ * it comes back after a second of silence, not for each packet.
  *
  * BY HAND, without the loader:
  *
@@ -30,11 +44,14 @@
  *		dev virtio-vsock0
  *	bpftool map dump pinned /sys/fs/bpf/c/flows
  */
-#include "vsock.bpf.h"
+#include "match.bpf.h"
 
 char _license[] SEC("license") = "GPL";
 
 #define TCX_NEXT		-1	/* also TC_ACT_UNSPEC */
+#define TCX_DROP		2	/* also TC_ACT_SHOT */
+
+#define OWNER_NS		1000000000
 
 /* The same as the scheduler's, so that costs can be compared. */
 const volatile __u32 overhead = VSFQ_OVERHEAD;
@@ -49,7 +66,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, VSFQ_NR_CLASSES);
+	__uint(max_entries, VSFQ_MAX_CLASSES);
 	__type(key, __u32);
 	__type(value, struct vsfq_class_stats);
 } classes SEC(".maps");
@@ -73,9 +90,9 @@ static __always_inline void count(struct vsfq_stats *stats,
 }
 
 static __always_inline struct vsfq_flow_stats *
-flow_stats(struct vsfq_flow_key *key, __u32 class)
+flow_stats(struct vsfq_flow_key *key, bool egress)
 {
-	struct vsfq_flow_stats new = { .class = class }, *stats;
+	struct vsfq_flow_stats new = { .opened = egress }, *stats;
 
 	stats = bpf_map_lookup_elem(&flows, key);
 	if (stats)
@@ -84,27 +101,61 @@ flow_stats(struct vsfq_flow_key *key, __u32 class)
 	return bpf_map_lookup_elem(&flows, key);
 }
 
+/* One store, so that no answer can get another policy's generation. */
+static __always_inline __u32 judge(struct __sk_buff *skb,
+				   struct vsfq_policy *p,
+				   struct vsfq_flow_stats *stats,
+				   struct vsfq_flow_key *key, bool opens,
+				   __u32 direction)
+{
+	bool datagram = vsock_class(key->type) == VSFQ_CLASS_DGRAM;
+	__u64 judged;
+
+	if (!stats)
+		return match(skb, p, key, direction);
+	if (opens)
+		stats->opened = direction;
+	else
+		direction = stats->opened % VSFQ_NR_DIRECTIONS;
+	judged = stats->judged[direction];
+	if ((judged & ~VSFQ_JUDGED_MASK) == p->generation &&
+	    (datagram || !opens))
+		return judged & VSFQ_JUDGED_MASK;
+	judged = match(skb, p, key, direction);
+	stats->judged[direction] = p->generation | judged;
+	return judged;
+}
+
+static __always_inline void find_owner(struct __sk_buff *skb,
+				       struct vsfq_flow_stats *stats,
+				       bool begins)
+{
+	if (!skb->sk || (stats->cgroup && !begins))
+		return;
+	stats->cgroup = bpf_skb_cgroup_id(skb);
+	stats->uid = bpf_get_socket_uid(skb);
+}
+
 static __always_inline void count_flow(struct __sk_buff *skb,
 				       struct vsfq_device_stats *dev,
-				       struct vsfq_flow_key *key, __u32 class,
-				       bool egress)
+				       struct vsfq_flow_stats *stats,
+				       __u32 class, bool begins, bool egress)
 {
-	struct vsfq_flow_stats *stats = flow_stats(key, class);
+	__u64 now = bpf_ktime_get_ns();
 
 	if (!stats) {
 		__sync_fetch_and_add(&dev->untracked, 1);
 		return;
 	}
-	stats->last_seen = bpf_ktime_get_ns();
+	begins |= now - stats->last_seen > OWNER_NS;
+	stats->last_seen = now;
+	stats->class = class;
 	if (!egress) {
 		count(&stats->received, skb);
 		return;
 	}
 	count(&stats->sent, skb);
-	if (!skb->sk)
-		return;
-	stats->cgroup = bpf_skb_cgroup_id(skb);
-	stats->uid = bpf_get_socket_uid(skb);
+	find_owner(skb, stats, begins);
 }
 
 static __always_inline struct vsfq_flow_key flow_key(struct vsock_tuple *t,
@@ -121,27 +172,42 @@ static __always_inline struct vsfq_flow_key flow_key(struct vsock_tuple *t,
 
 static __always_inline int account(struct __sk_buff *skb, bool egress)
 {
+	struct vsfq_flow_stats *stats;
 	struct vsfq_class_stats *cs;
 	struct vsfq_device_stats *dev;
 	struct vsfq_flow_key key;
 	struct vsock_tuple tuple;
-	__u32 class, zero = 0;
+	struct vsfq_policy *p;
+	__u32 class, judged, op, zero = 0;
+	bool opens;
 
 	dev = bpf_map_lookup_elem(&device, &zero);
 	if (!dev)
 		return TCX_NEXT;
 	count(egress ? &dev->sent : &dev->received, skb);
 	if (skb->protocol != bpf_htons(ETH_P_VSOCK) ||
-	    !vsock_parse(skb, &tuple)) {
+	    !vsock_parse(skb, &tuple, &op)) {
 		__sync_fetch_and_add(&dev->foreign, 1);
 		return TCX_NEXT;
 	}
 	class = vsock_class(tuple.type);
+	opens = vsock_opens(tuple.type, op);
+	key = flow_key(&tuple, egress);
+	stats = flow_stats(&key, egress);
+	p = policy_in_force();
+	if (p) {
+		judged = judge(skb, p, stats, &key, opens, egress);
+		if (opens && VSFQ_JUDGED_VERDICT(judged) >= VSFQ_REJECT) {
+			__sync_fetch_and_add(&dev->refused[egress], 1);
+			return TCX_DROP;
+		}
+		class = VSFQ_JUDGED_CLASS(judged) % VSFQ_MAX_CLASSES;
+	}
 	cs = bpf_map_lookup_elem(&classes, &class);
 	if (cs)
 		count(egress ? &cs->sent : &cs->received, skb);
-	key = flow_key(&tuple, egress);
-	count_flow(skb, dev, &key, class, egress);
+	count_flow(skb, dev, stats, class,
+		   op == VSOCK_OP_REQUEST || op == VSOCK_OP_RESPONSE, egress);
 	if (egress)
 		skb->tc_index = VSFQ_TC_MARK | class;
 	return TCX_NEXT;

@@ -12,7 +12,8 @@
  * where overhead is the time of one packet expressed in bytes that could
  * have been copied instead. Cost is shared on three levels:
  *
- *	class	streams and datagrams; by weight, 1:1 unless told otherwise
+ *	class	streams and datagrams, 1:1, or those of the policy (policy.h)
+ *		by weight
  *	group	the cgroup that owns the socket; equal shares in a class, so
  *		that opening many sockets gains nothing
  *	flow	a socket pair; equal shares in a group
@@ -67,6 +68,7 @@
  *	tc qdisc delete dev virtio-vsock0 root
  *	rm -r /sys/fs/bpf/hand
  */
+#include "policy.bpf.h"
 #include "pool.bpf.h"
 #include <bpf/bpf_tracing.h>
 
@@ -87,9 +89,6 @@ char _license[] SEC("license") = "GPL";
 /* The time of one packet, in bytes: docs/fairness.md says how to measure it. */
 const volatile __u32 overhead = VSFQ_OVERHEAD;
 const volatile __u64 build;	/* tells the loader one version from another */
-const volatile __u32 weight[VSFQ_NR_CLASSES] = { 1, 1 };
-const volatile __u32 limit_datagrams = 1000;
-const volatile __u64 limit_memory = 4 << 20;
 
 /* Three small packets go first in a round, or one that is not so small. */
 #define quantum			((__s64)4 * overhead)
@@ -218,7 +217,7 @@ extern void bpf_qdisc_bstats_update(struct Qdisc *sch,
 static __always_inline struct vsfq_class_queue *class_of(struct vsfq_queue *q,
 							 __u32 class)
 {
-	if (class >= VSFQ_NR_CLASSES)
+	if (class >= VSFQ_MAX_CLASSES)
 		return NULL;
 	/* The compiler may not compute the address before the check. */
 	barrier_var(class);
@@ -421,6 +420,14 @@ __verified_once int spare_new(struct vsfq_queue *q __arg_nonnull, __u32 class)
 	return 0;
 }
 
+/* The first packet of a class. */
+static __always_inline int class_start(struct vsfq_queue *q, __u32 class)
+{
+	if (q->classes <= class)
+		q->classes = class + 1;
+	return spare_new(q, class);
+}
+
 static __always_inline void spare_release(struct vsfq_class_queue *c)
 {
 	if (!c->spare)
@@ -538,39 +545,64 @@ static __always_inline bool drop_fattest(struct Qdisc *sch,
 	return true;
 }
 
+/* The class with the most datagrams. */
+__verified_once __u32 class_crowded(struct vsfq_queue *q __arg_nonnull)
+{
+	__u32 i, most = 0, best = VSFQ_CLASS_DGRAM;
+
+	for (i = 0; i < VSFQ_MAX_CLASSES; i++) {
+		if (q->class[i].datagrams <= most)
+			continue;
+		most = q->class[i].datagrams;
+		best = i;
+	}
+	return best;
+}
+
 /* A free slot, if need be that of a datagram. */
 static __always_inline __u32 slot_make(struct Qdisc *sch, struct vsfq_queue *q,
 				       struct bpf_sk_buff_ptr *to_free)
 {
+	struct vsfq_class_queue *c;
 	__u32 s = slot_get();
 
 	if (s)
 		return s;
-	if (!drop_fattest(sch, &q->class[VSFQ_CLASS_DGRAM], VSFQ_DROP_POOL,
-			  to_free))
+	c = class_of(q, class_crowded(q));
+	if (!c || !drop_fattest(sch, c, VSFQ_DROP_POOL, to_free))
 		return 0;
 	return slot_get();
 }
 
-static __always_inline bool over_limit(struct vsfq_class_queue *c)
+/* Why a class must drop a datagram, VSFQ_NR_DROPS if it need not. */
+static __always_inline __u32 over_limit(struct vsfq_class_queue *c,
+					__u32 limit, __u64 memory)
 {
-	return c->datagrams > limit_datagrams ||
-	       (c->datagrams && c->memory > limit_memory);
+	if (c->datagrams > limit)
+		return VSFQ_DROP_PACKETS;
+	if (c->datagrams && c->memory > memory)
+		return VSFQ_DROP_MEMORY;
+	return VSFQ_NR_DROPS;
 }
 
 static __always_inline void enforce_limit(struct Qdisc *sch,
 					  struct vsfq_class_queue *c,
+					  __u32 class,
 					  struct bpf_sk_buff_ptr *to_free)
 {
-	__u32 reason;
+	struct vsfq_policy *p = policy_in_force();
+	__u32 limit = VSFQ_LIMIT_DATAGRAMS, reason;
+	__u64 memory = VSFQ_LIMIT_MEMORY;
 	int i;
 
+	if (p) {
+		limit = p->class[class % VSFQ_MAX_CLASSES].limit;
+		memory = p->class[class % VSFQ_MAX_CLASSES].memory;
+	}
 	bpf_for(i, 0, MAX_DROPS) {
-		if (!over_limit(c))
-			break;
-		reason = c->datagrams > limit_datagrams ? VSFQ_DROP_PACKETS :
-							  VSFQ_DROP_MEMORY;
-		if (!drop_fattest(sch, c, reason, to_free))
+		reason = over_limit(c, limit, memory);
+		if (reason >= VSFQ_NR_DROPS ||
+		    !drop_fattest(sch, c, reason, to_free))
 			break;
 	}
 }
@@ -581,7 +613,7 @@ static __always_inline __u32 packet_class(struct sk_buff *skb, __u32 type)
 	__u32 class = skb->tc_index & ~VSFQ_TC_MASK;
 
 	if ((skb->tc_index & VSFQ_TC_MASK) == VSFQ_TC_MARK &&
-	    class < VSFQ_NR_CLASSES)
+	    class < VSFQ_MAX_CLASSES)
 		return class;
 	return vsock_class(type);
 }
@@ -602,13 +634,14 @@ static __always_inline void packet_describe(struct sk_buff *skb,
 {
 	struct vsock_tuple *tuple = &p->key.tuple;
 	struct sock *sk = skb->sk;
+	__u32 op;
 
 	p->length = ((struct qdisc_skb_cb *)skb->cb)->pkt_len;
 	p->memory = skb->truesize;
 	p->cost = packet_cost(skb);
 	p->key.queue = q->id;
 	if (skb->protocol == bpf_htons(ETH_P_VSOCK) &&
-	    vsock_parse((struct __sk_buff *)skb, tuple)) {
+	    vsock_parse((struct __sk_buff *)skb, tuple, &op)) {
 		if (sk)
 			p->cgroup = sk->sk_cgrp_data.cgroup->kn->id;
 	} else {
@@ -644,6 +677,8 @@ int BPF_PROG(vsfq_enqueue, struct sk_buff *skb, struct Qdisc *sch,
 	if (!c)
 		goto drop;
 	found = bpf_map_lookup_elem(&flow_index, &p.key);
+	if (!found && !c->spare && class_start(q, p.key.class))
+		goto drop;
 	i = found ? *found : flow_new(q, &p.key, p.cgroup, c->spare);
 	s = slot_make(sch, q, to_free);
 	owner = bpf_map_lookup_elem(&skbs, &s);
@@ -658,7 +693,8 @@ int BPF_PROG(vsfq_enqueue, struct sk_buff *skb, struct Qdisc *sch,
 	skb = bpf_kptr_xchg(&owner->skb, skb);
 	if (skb)
 		bpf_qdisc_skb_drop(skb, to_free);
-	enforce_limit(sch, c, to_free);
+	if (c->datagrams)
+		enforce_limit(sch, c, p.key.class, to_free);
 	return NET_XMIT_SUCCESS;
 drop:
 	bpf_qdisc_skb_drop(skb, to_free);
@@ -747,16 +783,16 @@ __verified_once __u32 serve(struct vsfq_queue *q __arg_nonnull,
 }
 
 /*
- * The class with packets that is most behind, VSFQ_NR_CLASSES if there is
+ * The class with packets that is most behind, VSFQ_MAX_CLASSES if there is
  * none. On request only of those with fresh flows and not beyond "until".
  */
 static __always_inline __u32 class_behind(struct vsfq_queue *q, bool fresh,
 					  __u64 until)
 {
-	__u32 i, best = VSFQ_NR_CLASSES;
+	__u32 i, best = VSFQ_MAX_CLASSES;
 	__u64 least = until;
 
-	for (i = 0; i < VSFQ_NR_CLASSES; i++) {
+	for (i = 0; i < VSFQ_MAX_CLASSES && i < q->classes; i++) {
 		struct vsfq_class_queue *c = &q->class[i];
 
 		if (!c->packets || (fresh && !c->fresh.head))
@@ -769,15 +805,15 @@ static __always_inline __u32 class_behind(struct vsfq_queue *q, bool fresh,
 	return best;
 }
 
-/* Any class with something on its lists, VSFQ_NR_CLASSES if there is none. */
+/* Any class with something on its lists, VSFQ_MAX_CLASSES if there is none. */
 static __always_inline __u32 class_linked(struct vsfq_queue *q)
 {
 	__u32 i;
 
-	for (i = 0; i < VSFQ_NR_CLASSES; i++)
+	for (i = 0; i < VSFQ_MAX_CLASSES && i < q->classes; i++)
 		if (q->class[i].fresh.head || q->class[i].groups.head)
-			break;
-	return i;
+			return i;
+	return VSFQ_MAX_CLASSES;
 }
 
 __verified_once __u32 class_next(struct vsfq_queue *q __arg_nonnull)
@@ -788,22 +824,25 @@ __verified_once __u32 class_next(struct vsfq_queue *q __arg_nonnull)
 	/* Idle: forget the flows, unless they are few and may come back. */
 	if (!c)
 		return q->flows > KEEP_FLOWS ? class_linked(q) :
-					       VSFQ_NR_CLASSES;
+					       VSFQ_MAX_CLASSES;
 	q->vtime = c->vtime;
 	first = class_behind(q, true, c->vtime + (borrow << VTIME_SHIFT));
-	return first < VSFQ_NR_CLASSES ? first : i;
+	return first < VSFQ_MAX_CLASSES ? first : i;
 }
 
 static __always_inline void count_sent(struct vsfq_class_queue *c, __u32 class,
 				       struct slot *slot)
 {
 	__u64 usecs = (bpf_ktime_get_ns() - slot->queued_at) / 1000;
+	struct vsfq_policy *p = policy_in_force();
+	__u64 vtime = (__u64)slot->cost << VTIME_SHIFT;
 
 	c->sent.packets++;
 	c->sent.bytes += slot->length;
 	c->sent.cost += slot->cost;
-	c->vtime += ((__u64)slot->cost << VTIME_SHIFT) /
-		    (weight[class % VSFQ_NR_CLASSES] ?: 1);
+	/* A class that another policy removed has no weight. */
+	c->vtime += p ? vtime / (p->class[class % VSFQ_MAX_CLASSES].weight ?: 1) :
+			vtime;
 	c->sojourn[log2_above(usecs) % VSFQ_NR_BUCKETS]++;
 }
 
@@ -884,7 +923,7 @@ int BPF_PROG(vsfq_init, struct Qdisc *sch, struct nlattr *opt,
 		return -ENOMEM;
 	q->id = __sync_fetch_and_add(&last_queue_id, 1) + 1;
 	for (i = 0; i < VSFQ_NR_CLASSES; i++)
-		if (spare_new(q, i))
+		if (class_start(q, i))
 			return -ENOMEM;
 	return 0;
 }
@@ -899,7 +938,7 @@ void BPF_PROG(vsfq_destroy, struct Qdisc *sch)
 
 	if (!q)
 		return;
-	for (i = 0; i < VSFQ_NR_CLASSES; i++)
+	for (i = 0; i < VSFQ_MAX_CLASSES; i++)
 		spare_release(&q->class[i]);
 	bpf_map_delete_elem(&queues, &key);
 }

@@ -27,7 +27,7 @@
 enum vsfq_class {
 	VSFQ_CLASS_STREAM,		/* stream and seqpacket sockets */
 	VSFQ_CLASS_DGRAM,		/* datagrams, and what is not vsock */
-	VSFQ_NR_CLASSES,
+	VSFQ_NR_CLASSES,	/* the others are the policy's */
 };
 
 enum vsfq_drop {
@@ -59,8 +59,10 @@ struct vsfq_flow_stats {
 	struct vsfq_stats received;
 	__u64 cgroup;			/* of the sender here, 0: unknown */
 	__u64 last_seen;		/* CLOCK_MONOTONIC, ns */
+	__u64 judged[2];		/* in, out: see policy.h */
 	__u32 uid;
-	__u32 class;
+	__u16 class;
+	__u16 opened;			/* enum vsfq_direction, of a connection */
 };
 
 struct vsfq_class_stats {
@@ -73,6 +75,7 @@ struct vsfq_device_stats {
 	struct vsfq_stats received;
 	__u64 foreign;			/* packets without a vsock header */
 	__u64 untracked;		/* packets that found no flow entry */
+	__u64 refused[2];		/* by the policy, in and out */
 };
 
 /* The scheduler's map "queues": one entry per qdisc of kind vsfq. */
@@ -110,8 +113,9 @@ struct vsfq_class_queue {
 struct vsfq_queue {
 	__u32 id;			/* never used twice */
 	__u32 flows;			/* in use */
+	__u32 classes;			/* 1 + highest one that had a packet */
 	__u64 vtime;			/* of the class served last */
-	struct vsfq_class_queue class[VSFQ_NR_CLASSES];
+	struct vsfq_class_queue class[VSFQ_MAX_CLASSES];
 };
 
 #endif

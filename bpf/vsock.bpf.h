@@ -21,6 +21,9 @@
 #define VSOCK_TYPE_SEQPACKET	2
 #define VSOCK_TYPE_DGRAM	3
 
+#define VSOCK_OP_REQUEST	1
+#define VSOCK_OP_RESPONSE	2
+
 /* As in linux/virtio_vsock.h, little endian, without padding. */
 struct vsock_hdr {
 	__u64 src_cid;
@@ -65,7 +68,7 @@ extern void *bpf_dynptr_slice(const struct bpf_dynptr *ptr, __u64 offset,
  * fields is reserved. False if the packet has no whole header.
  */
 static __always_inline bool vsock_parse(struct __sk_buff *skb,
-					struct vsock_tuple *tuple)
+					struct vsock_tuple *tuple, __u32 *op)
 {
 	struct vsock_hdr buffer, *hdr;
 	struct bpf_dynptr packet;
@@ -80,6 +83,7 @@ static __always_inline bool vsock_parse(struct __sk_buff *skb,
 	tuple->dst_cid = vsock_le64(hdr->dst_cid);
 	tuple->dst_port = vsock_le32(hdr->dst_port);
 	tuple->type = vsock_le16(hdr->type);
+	*op = vsock_le16(hdr->op);
 	return true;
 }
 
@@ -89,6 +93,12 @@ static __always_inline __u32 vsock_class(__u32 type)
 	if (type == VSOCK_TYPE_STREAM || type == VSOCK_TYPE_SEQPACKET)
 		return VSFQ_CLASS_STREAM;
 	return VSFQ_CLASS_DGRAM;
+}
+
+/* The packets that a policy may refuse; others belong to a connection. */
+static __always_inline bool vsock_opens(__u32 type, __u32 op)
+{
+	return op == VSOCK_OP_REQUEST || vsock_class(type) == VSFQ_CLASS_DGRAM;
 }
 
 #endif

@@ -6,6 +6,7 @@
 #include "classifier.h"
 #include "device.h"
 #include "pins.h"
+#include "policy_map.h"
 #include "qdisc.h"
 #include "reason.h"
 #include "sched.h"
@@ -64,6 +65,7 @@ int command_attach(const struct options *opt, char **arguments)
 		return ret;
 	sched = sched_register(opt->overhead);
 	if (sched < 0) {
+		policy_map_forget();
 		pins_cleanup();
 		return complain(opt, "cannot attach \"%s\": %s", arguments[0],
 				reason(sched));
@@ -71,6 +73,7 @@ int command_attach(const struct options *opt, char **arguments)
 	ret = attach_devices(opt, &list, sched);
 	if (ret != EXIT_DONE && sched == SCHED_NEW && !pins_any()) {
 		sched_unregister();
+		policy_map_forget();
 		pins_cleanup();
 	}
 	return ret;

@@ -2,12 +2,14 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "classifier.h"
 #include "classify.skel.h"
 #include "device.h"
 #include "pins.h"
+#include "policy_map.h"
 
 static const char * const directions[] = { "egress", "ingress" };
 
@@ -129,7 +131,8 @@ static int attach(const struct device *dev, struct classify *skel)
 	return err;
 }
 
-static struct classify *open_skeleton(unsigned int overhead)
+static struct classify *open_skeleton(const struct device *dev,
+				      unsigned int overhead)
 {
 	struct classify *skel = classify__open();
 	const void *elf;
@@ -139,6 +142,8 @@ static struct classify *open_skeleton(unsigned int overhead)
 		return NULL;
 	elf = classify__elf_bytes(&size);
 	skel->rodata->build = pins_build(elf, size);
+	/* A whole one: shorter than IFNAMSIZ, which is the size of both. */
+	strcpy((char *)skel->rodata->device_name, dev->name);
 	if (overhead)
 		skel->rodata->overhead = overhead;
 	return skel;
@@ -149,14 +154,15 @@ int classifier_attach(const struct device *dev, unsigned int overhead)
 	struct classify *skel;
 	int err;
 
-	skel = open_skeleton(overhead);
+	skel = open_skeleton(dev, overhead);
 	if (!skel)
 		return -errno;
 	if (classifier_ifindex(dev->name) == dev->ifindex &&
 	    pins_same(dev->name, skel->maps.rodata))
 		err = 1;
 	else
-		err = classify__load(skel) ?: attach(dev, skel);
+		err = policy_map_share(skel->maps.policy) ?:
+		      classify__load(skel) ?: attach(dev, skel);
 	classify__destroy(skel);
 	return err;
 }
@@ -194,7 +200,7 @@ int classifier_read(const char *name, struct classifier_stats *stats)
 
 	err = read_array(name, "device", 1, &stats->device,
 			 sizeof(stats->device));
-	return err ?: read_array(name, "classes", VSFQ_NR_CLASSES,
+	return err ?: read_array(name, "classes", VSFQ_MAX_CLASSES,
 				 stats->class, sizeof(stats->class[0]));
 }
 

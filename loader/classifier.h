@@ -25,7 +25,7 @@ int classifier_ifindex(const char *name);
 
 struct classifier_stats {
 	struct vsfq_device_stats device;
-	struct vsfq_class_stats class[VSFQ_NR_CLASSES];
+	struct vsfq_class_stats class[VSFQ_MAX_CLASSES];
 };
 
 int classifier_read(const char *name, struct classifier_stats *stats);

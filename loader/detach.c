@@ -4,6 +4,7 @@
 
 #include "classifier.h"
 #include "pins.h"
+#include "policy_map.h"
 #include "qdisc.h"
 #include "reason.h"
 #include "sched.h"
@@ -52,6 +53,7 @@ static int unregister_unused(const struct options *opt)
 	if (err && err != -ENOENT)
 		return complain(opt, "cannot unregister the qdisc: %s",
 				reason(err));
+	policy_map_forget();
 	pins_cleanup();
 	return EXIT_DONE;
 }

@@ -7,12 +7,13 @@ int command_help(const struct options *opt, char **arguments)
 {
 	const struct command *c;
 
-	printf("usage: vsfq [-j] [-s] [-v] COMMAND [ARGUMENT]\n\ncommands:\n");
+	printf("usage: vsfq [-j] [-s] [-n] [-v] COMMAND [ARGUMENT]\n\ncommands:\n");
 	for (c = commands; c->name; c++)
-		printf("  %-8s %-8s %s\n", c->name, c->arguments, c->help);
+		printf("  %-8s %-10s %s\n", c->name, c->arguments, c->help);
 	printf("\noptions:\n"
 	       "  -j, --json        output and errors as JSON\n"
 	       "  -s, --statistics  more figures\n"
+	       "  -n, --dry-run     with apply: print what would change\n"
 	       "  -o, --overhead N  with attach: time of a packet in bytes\n"
 	       "  -v, --verbose     messages of libbpf; twice: its debugging\n"
 	       "  -h, --help        the same as help\n");

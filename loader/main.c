@@ -18,6 +18,10 @@ const struct command commands[] = {
 	  0, 1, command_show },
 	{ "check", "[FILE]", "tell whether a policy file is right",
 	  0, 1, command_check },
+	{ "apply", "[FILE]", "put the policy of a file in force",
+	  0, 1, command_apply },
+	{ "policy", "show|clear", "print the policy in force, or remove it",
+	  1, 1, command_policy },
 	{ "version", "", "the version of this program", 0, 0, command_version },
 	{ "help", "", "this text", 0, 0, command_help },
 	{ }
@@ -26,6 +30,7 @@ const struct command commands[] = {
 static const struct option long_options[] = {
 	{ "json", no_argument, NULL, 'j' },
 	{ "statistics", no_argument, NULL, 's' },
+	{ "dry-run", no_argument, NULL, 'n' },
 	{ "overhead", required_argument, NULL, 'o' },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
@@ -85,13 +90,16 @@ int main(int argc, char **argv)
 	int c;
 
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, "jso:vh", long_options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "jsno:vh", long_options, NULL)) != -1) {
 		switch (c) {
 		case 'j':
 			opt.json = true;
 			break;
 		case 's':
 			opt.statistics = true;
+			break;
+		case 'n':
+			opt.dry_run = true;
 			break;
 		case 'o':
 			if (!parse_overhead(&opt, optarg))

@@ -18,7 +18,7 @@
 #define TOP		BPFFS "/vsfq"
 #define STAGING		"@new"
 #define RODATA		"rodata"	/* a pin may not have a dot */
-#define MAX_RODATA	8192
+#define MAX_RODATA	65536
 
 const char *pins_path(char path[PATH_MAX], const char *owner,
 		      const char *object)
@@ -61,6 +61,7 @@ static bool is_rodata(struct bpf_map *map)
 	return dot && !strcmp(dot, ".rodata");
 }
 
+/* What is shared by all owners has a pin of its own: the policy. */
 static int pin_map(const char *owner, struct bpf_map *map)
 {
 	const char *name = bpf_map__name(map);
@@ -69,7 +70,8 @@ static int pin_map(const char *owner, struct bpf_map *map)
 	if (is_rodata(map))
 		name = RODATA;
 	else if (bpf_map__is_internal(map) ||
-		 bpf_map__type(map) == BPF_MAP_TYPE_STRUCT_OPS)
+		 bpf_map__type(map) == BPF_MAP_TYPE_STRUCT_OPS ||
+		 bpf_map__type(map) == BPF_MAP_TYPE_ARRAY_OF_MAPS)
 		return 0;
 	return bpf_map__pin(map, pins_path(path, owner, name));
 }
@@ -136,7 +138,8 @@ void pins_cleanup(void)
 
 bool pins_same(const char *owner, const struct bpf_map *rodata)
 {
-	char path[PATH_MAX], theirs[MAX_RODATA];
+	static char theirs[MAX_RODATA];
+	char path[PATH_MAX];
 	struct bpf_map_info info = { };
 	__u32 zero = 0, size = sizeof(info);
 	const void *ours;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "pins.h"
+#include "policy_map.h"
 #include "sched.h"
 #include "vsfq.skel.h"
 
@@ -83,7 +84,7 @@ static int register_skeleton(struct vsfq *skel)
 
 	if (other && pins_same(PINS_QDISC, skel->maps.rodata))
 		return SCHED_OURS;
-	err = vsfq__load(skel);
+	err = policy_map_share(skel->maps.policy) ?: vsfq__load(skel);
 	if (err)
 		return err;
 	return other ? replace(skel) : register_and_pin(skel) ?: SCHED_NEW;

@@ -13,15 +13,25 @@
 #include "choose.h"
 #include "classifier.h"
 #include "device.h"
+#include "policy_map.h"
 #include "reason.h"
 #include "sched.h"
 #include "show.h"
 #include "vsfq.h"
 
-static const char * const class_names[VSFQ_NR_CLASSES] = {
-	[VSFQ_CLASS_STREAM] = "stream",
-	[VSFQ_CLASS_DGRAM] = "dgram",
+/* Of the policy in force, which gives names to classes. */
+static struct vsfq_policy policy = {
+	.class[VSFQ_CLASS_STREAM].name = "stream",
+	.class[VSFQ_CLASS_DGRAM].name = "dgram",
 };
+
+/* NULL if the class is none, or no longer. */
+static const char *class_name(int class)
+{
+	if (class >= VSFQ_MAX_CLASSES || !*policy.class[class].name)
+		return NULL;
+	return policy.class[class].name;
+}
 
 static const char * const drop_names[VSFQ_NR_DROPS] = {
 	[VSFQ_DROP_PACKETS] = "packets",
@@ -88,8 +98,10 @@ static json_t *json_classes(const struct classifier_stats *stats,
 	json_t *class, *classes = json_array();
 	int i;
 
-	for (i = 0; i < VSFQ_NR_CLASSES; i++) {
-		class = json_pack("{s:s}", "name", class_names[i]);
+	for (i = 0; i < VSFQ_MAX_CLASSES; i++) {
+		if (!class_name(i))
+			continue;
+		class = json_pack("{s:s}", "name", class_name(i));
 		if (stats) {
 			json_object_set_new(class, "sent",
 				json_stats(&stats->class[i].sent));
@@ -122,8 +134,7 @@ static void add_flow(const struct vsfq_flow_key *key,
 				 "peer_cid", (json_int_t)key->peer_cid,
 				 "peer_port", (json_int_t)key->peer_port,
 				 "type", type_names[key->type & 3],
-				 "class", stats->class < VSFQ_NR_CLASSES ?
-					  class_names[stats->class] : "unknown",
+				 "class", class_name(stats->class) ?: "unknown",
 				 "cgroup", (json_int_t)stats->cgroup,
 				 "uid", (json_int_t)stats->uid);
 
@@ -149,6 +160,10 @@ static void add_classifier(json_t *device, const struct classifier_stats *s)
 			    json_integer(s->device.foreign));
 	json_object_set_new(device, "untracked",
 			    json_integer(s->device.untracked));
+	json_object_set_new(device, "refused",
+			    json_pack("{s:I, s:I}",
+				      "in", (json_int_t)s->device.refused[0],
+				      "out", (json_int_t)s->device.refused[1]));
 }
 
 /* Either half may be missing: tc can attach the qdisc alone. */
@@ -187,6 +202,7 @@ int command_show(const struct options *opt, char **arguments)
 	int i, ret;
 
 	ret = choose_devices(opt, "show", arguments[0] ?: "all", &list);
+	policy_map_read(&policy);
 	for (i = 0; ret == EXIT_DONE && i < list.count; i++)
 		json_array_append_new(all, json_device(opt, &list.device[i]));
 	if (ret == EXIT_DONE && opt->json) {

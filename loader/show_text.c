@@ -77,6 +77,15 @@ static void text_flow(const json_t *flow)
 	text_stats("received", json_object_get(flow, "received"));
 }
 
+/* By the policy; nothing to say where there is none. */
+static void text_refused(const json_t *refused)
+{
+	if (number(refused, "in") || number(refused, "out"))
+		printf("  refused %" JSON_INTEGER_FORMAT " in, %"
+		       JSON_INTEGER_FORMAT " out\n", number(refused, "in"),
+		       number(refused, "out"));
+}
+
 static void text_device(const json_t *device)
 {
 	json_t *qdisc = json_object_get(device, "qdisc");
@@ -93,6 +102,7 @@ static void text_device(const json_t *device)
 	       JSON_INTEGER_FORMAT " bytes, dropped %" JSON_INTEGER_FORMAT
 	       "\n", string(qdisc, "kind"), number(qdisc, "qlen"),
 	       number(qdisc, "backlog"), number(qdisc, "drops"));
+	text_refused(json_object_get(device, "refused"));
 	json_array_foreach(json_object_get(device, "classes"), i, item)
 		text_class(item);
 	json_array_foreach(json_object_get(device, "flows"), i, item)

@@ -16,6 +16,7 @@ enum exit_code {
 struct options {
 	bool json;
 	bool statistics;
+	bool dry_run;
 	int verbose;
 	unsigned int overhead;		/* 0: as compiled */
 };
@@ -35,6 +36,8 @@ int command_attach(const struct options *opt, char **arguments);
 int command_detach(const struct options *opt, char **arguments);
 int command_show(const struct options *opt, char **arguments);
 int command_check(const struct options *opt, char **arguments);
+int command_apply(const struct options *opt, char **arguments);
+int command_policy(const struct options *opt, char **arguments);
 int command_version(const struct options *opt, char **arguments);
 int command_help(const struct options *opt, char **arguments);
 

@@ -39,6 +39,9 @@ def test_vsfq_usage(t):
             "show one two": '"two"',
             "version now": '"now"',
             "check one two": '"two"',
+            "apply one two": '"two"',
+            "policy": '"policy"',
+            "policy frobnicate": '"frobnicate"',
             "--frobnicate show": '"--frobnicate"',
             "-x show": '"-x"',
             "-o": '"-o"',
@@ -103,6 +106,10 @@ rule { direction = out  cgroup = "/a b/c"  verdict = drop }
 rule { direction = out  cgroup = "/"  class = stream }
 rule { direction = in  type = {dgram}  verdict = drop }
 """
+
+
+# On any machine: not every one has cgroups of version 2.
+ANYWHERE = re.sub(".*cgroup.*\n", "", POLICY)
 
 
 def policy(t, text, options=""):
@@ -286,10 +293,106 @@ def test_policy_no_permission(t):
                                    f.name), "status and output")
 
 
+def test_policy_nothing_in_force(t):
+    """A machine without a BPF file system, or on which nothing was applied."""
+    if os.path.exists("/sys/fs/bpf/vsfq"):
+        t.skip("something is attached on this machine")
+    t.equal(t.machine(VSFQ + " policy show"),
+            (DONE, "# no policy is in force\n"), "what is shown")
+    t.equal(json.loads(t.machine(VSFQ + " -j policy show")[1]),
+            {"policy": None}, "as JSON")
+    with tempfile.NamedTemporaryFile("w") as f:
+        f.write(POLICY.replace("/a b/c", "/no such cgroup"))
+        f.flush()
+        complains(t, VSFQ, "apply " + f.name, FAILED, f.name,
+                  'no cgroup "/no such cgroup"')
+
+
+def test_policy_match(t):
+    """From the text of a policy to the verdict of the BPF code."""
+    if t.machine("build/test_match --load")[0]:
+        t.skip("this machine does not let us load BPF programs")
+    status, output = t.machine("build/test_match")
+    t.check(status == 0, output)
+
+
 def test_policy_fuzz(t):
     """A million texts, on the way from the manual's example to nonsense."""
     status, output = t.machine("make -s fuzz")
     t.check(status == 0, output[-4000:])
+
+
+class Policies:
+    """Puts policies in force on this machine, where nothing is attached and
+    nobody else sees it: in a BPF file system of its own."""
+
+    def __init__(self, t, top):
+        self.t, self.top = t, top
+
+    def write(self, name, text):
+        with open("%s/%s" % (self.top, name), "w") as f:
+            f.write(text)
+
+    def run(self, *commands):
+        """Run shell commands in the directory; return what they say."""
+        self.write("script", """
+            mount -t bpf bpf /sys/fs/bpf || exit 77
+            here=$PWD
+            vsfq() { $here/%s "$@"; }
+            map_in_force() {
+                cd /sys/fs/bpf/vsfq/@policy
+                %s map lookup pinned policy key 0 0 0 0
+                cd - > /dev/null
+            }
+            cd %s
+            %s""" % (VSFQ, self.t.tool("bpftool"), self.top,
+                     "\n".join(commands)))
+        status, output = self.t.machine("unshare -m sh %s/script" % self.top)
+        if status == 77 or "unshare failed" in output:
+            self.t.skip("this machine lets us mount no BPF file system")
+        return output
+
+
+def test_policy_apply(t):
+    """What is shown can be applied, which changes nothing; nor do a dry run
+    and what fails. A class keeps its number."""
+    with tempfile.TemporaryDirectory() as top:
+        p = Policies(t, top)
+        p.write("one", ANYWHERE)
+        if "CAP_BPF" in p.run("vsfq apply one"):
+            t.skip("this machine does not let us make BPF maps")
+        output = p.run("vsfq apply one", "vsfq policy show")
+        t.equal(output, ANYWHERE, "the policy")
+        output = p.run(
+            "vsfq apply one && map_in_force",
+            "vsfq policy show > shown && vsfq apply -n shown",
+            "vsfq apply shown && map_in_force",
+            "sed s/65535/65534/ one > two",
+            "vsfq -n apply two | grep -c 65534 && map_in_force",
+            "echo rubbish > bad; vsfq apply bad; map_in_force",
+            "vsfq apply two && map_in_force")
+        found = re.findall(r"inner_map_id: (\d+)", output)
+        t.equal(len(found), 5, "maps in " + output)
+        t.equal(len(set(found[:4])), 1, "maps of one policy: %s" % output)
+        t.check(found[4] != found[3], "the map did not change: " + output)
+        t.check("-" not in output.replace("-port", ""), "a change: " + output)
+        p.write("three", "class new { }\nclass bulk { }\n"
+                "rule { local-port = 1 class = new }\n")
+        output = p.run("vsfq apply one; vsfq apply three",
+                       "vsfq policy show")
+        t.check(re.search("^class bulk.*\nclass new.*\nrule .*class = new }$",
+                          output, re.M), output)
+
+
+def test_policy_clear(t):
+    """Nothing is left, and to clear nothing is no error."""
+    with tempfile.TemporaryDirectory() as top:
+        p = Policies(t, top)
+        p.write("one", ANYWHERE)
+        output = p.run("vsfq policy clear", "vsfq apply one",
+                       "vsfq policy clear && vsfq policy clear",
+                       "vsfq policy show && ls /sys/fs/bpf | grep -c vs")
+        t.equal(output, "# no policy is in force\n0\n", "output")
 
 
 def test_policy_example(t):

@@ -1,7 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The tests of policies; included by the top Makefile after loader/build.mk,
 # runs from there.
-# Packages: libconfuse-dev, libclang-rt-19-dev
+# Packages: libcmocka-dev, libconfuse-dev, libclang-rt-19-dev (the fuzzer)
+
+POLICY_OBJS := $(patsubst %,build/loader/policy_%.o,parse source words print \
+	error)
+
+build/match_test.bpf.o: tests/policy/match_test.bpf.c $(wildcard bpf/*.h) \
+		vmlinux.h | $(LIBBPF)/libbpf.a
+	@mkdir -p $(@D)
+	$(BPF_CLANG) $(BPF_CFLAGS) -Ibpf -c -o $@ $<
+
+build/test_match: tests/policy/test_match.c build/match_test.skel.h \
+		$(POLICY_OBJS)
+	$(CC) $(LOADER_CFLAGS) -Iloader $(CFLAGS) $(LDFLAGS) -o $@ $< \
+		$(POLICY_OBJS) $(LIBBPF)/libbpf.a -lcmocka -lconfuse -lelf -lz
 
 # Coverage guides it through our code; libconfuse is Debian's, and as it leaks
 # what it read before an error, leaks are not looked for.

@@ -410,7 +410,64 @@ def test_failed_attach_leaves_nothing():
     equal("qdisc", show(dev)["qdisc"]["kind"] != "vsfq", True)
 
 
+def policy(text):
+    with open("/run/sched.conf", "w") as f:
+        f.write(text)
+    must(VSFQ, "apply", "/run/sched.conf")
+
+
+def test_policy_weights():
+    """Classes of a policy share by weight; another one counts at once."""
+    dev = device()
+    classes = "class a {{ weight = {} }} class b {{ }}" \
+        "rule {{ local-port = 1 class = a }}" \
+        "rule {{ local-port = 2 class = b }}"
+    for weight, share in (3, 0.75), (1, 0.5):
+        policy(classes.format(weight))
+        dev.send(DGRAM, 1, 1000, 600)
+        dev.send(DGRAM, 2, 1000, 600)
+        sent = [dev.receive() for _ in range(400)]
+        near(f"share of weight {weight}",
+             sum(p[1] == 1 for p in sent) / len(sent), share, 0.04)
+        dev.receive_all()
+    equal("classes", [c["name"] for c in show(dev)["classes"]],
+          ["stream", "dgram", "a", "b"])
+    equal("packets of the default class",
+          queue_class(dev, "dgram")["sent"]["packets"], 0)
+
+
+def test_policy_limits():
+    """Of each class its own, in packets and in memory."""
+    dev = device()
+    policy("class few { limit = 50 } class small { memory = 1M }"
+           "rule { local-port = 1 class = few }"
+           "rule { local-port = 2 class = small }")
+    dev.send(DGRAM, 1, 64, 300)
+    dev.send(DGRAM, 2, 60000, 100)
+    dev.send(DGRAM, 3, 64, 300)
+    few, small, other = (queue_class(dev, name)
+                         for name in ("few", "small", "dgram"))
+    equal("packets queued", few["backlog"]["packets"], 50)
+    near("drops", few["drops"]["packets"], 250, RING)
+    check(small["backlog"]["memory"] <= 1 << 20 and
+          small["drops"]["memory"] > 50, f"{small}")
+    near("packets queued of others", other["backlog"]["packets"], 300, RING)
+
+
+def test_policy_replaced_under_load():
+    """What is queued in a class that goes is sent, as of little weight."""
+    dev = device()
+    policy("class gone { weight = 9 } rule { local-port = 1 class = gone }")
+    dev.send(DGRAM, 1, 64, 200)
+    dev.send(STREAM, 2, 64, 200)
+    policy("rule { local-port = 9 verdict = accept }")
+    sent = dev.receive_all()
+    for port in 1, 2:
+        equal(f"packets of flow {port}", sum(p[1] == port for p in sent), 200)
+
+
 def cleanup():
+    run(VSFQ, "policy", "clear")
     run(VSFQ, "detach", "all")
     while devices:
         devices.pop().close()

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "policy.h"
+#include "policy_change.h"
+
+#define CGROUPS		"/sys/fs/cgroup"
+#define MAX_LINES	(VSFQ_MAX_RULES + VSFQ_MAX_CLASSES + 2)
+
+/* The number of its directory is what the kernel calls a cgroup's id. */
+static int find_cgroup(struct vsfq_cgroup *cgroup)
+{
+	char path[sizeof(CGROUPS) + VSFQ_CGROUP_SIZE];
+	struct statfs fs;
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s%s", CGROUPS, cgroup->path);
+	if (statfs(path, &fs) || fs.f_type != CGROUP2_SUPER_MAGIC ||
+	    stat(path, &st) || !S_ISDIR(st.st_mode))
+		return -ENOENT;
+	cgroup->id = st.st_ino;
+	return 0;
+}
+
+const char *policy_find_cgroups(struct vsfq_policy *policy)
+{
+	int i;
+
+	for (i = 0; i < VSFQ_MAX_CGROUPS && *policy->cgroup[i].path; i++)
+		if (find_cgroup(&policy->cgroup[i]))
+			return policy->cgroup[i].path;
+	return NULL;
+}
+
+static int find_class(const struct vsfq_policy *p, const char *name)
+{
+	int i;
+
+	for (i = 0; i < VSFQ_MAX_CLASSES; i++)
+		if (!strcmp(p->class[i].name, name))
+			return i;
+	return -1;
+}
+
+/* A number that neither has, or else one that only the old policy has. */
+static int free_class(const struct vsfq_policy *kept,
+		      const struct vsfq_policy *old)
+{
+	int i;
+
+	for (i = 0; i < VSFQ_MAX_CLASSES; i++)
+		if (!*kept->class[i].name && !*old->class[i].name)
+			return i;
+	return find_class(kept, "");
+}
+
+void policy_keep_classes(struct vsfq_policy *p, const struct vsfq_policy *old)
+{
+	static struct vsfq_policy kept;
+	int number[VSFQ_MAX_CLASSES], i;
+
+	memset(&kept, 0, sizeof(kept));
+	for (i = 0; i < VSFQ_MAX_CLASSES; i++) {
+		number[i] = *p->class[i].name ?
+			    find_class(old, p->class[i].name) : -1;
+		if (number[i] >= 0)
+			kept.class[number[i]] = p->class[i];
+	}
+	for (i = 0; i < VSFQ_MAX_CLASSES; i++) {
+		if (!*p->class[i].name || number[i] >= 0)
+			continue;
+		number[i] = free_class(&kept, old);
+		kept.class[number[i]] = p->class[i];
+	}
+	memcpy(p->class, kept.class, sizeof(p->class));
+	for (i = 0; i < p->rules; i++)
+		if (p->rule[i].verdict == VSFQ_CLASS)
+			p->rule[i].class = number[p->rule[i].class];
+}
+
+bool policy_same(const struct vsfq_policy *one,
+		 const struct vsfq_policy *other)
+{
+	size_t generation = sizeof(one->generation);
+
+	return !memcmp((const char *)one + generation,
+		       (const char *)other + generation,
+		       sizeof(*one) - generation);
+}
+
+struct lines {
+	char *text;
+	char *line[MAX_LINES];
+	int count;
+};
+
+static int split(const struct vsfq_policy *p, struct lines *lines)
+{
+	size_t size;
+	char *at;
+	FILE *file = open_memstream(&lines->text, &size);
+
+	lines->count = 0;
+	if (!file)
+		return -errno;
+	if (p)
+		policy_print(p, file);
+	if (fclose(file))
+		return -errno;
+	for (at = strtok(lines->text, "\n"); at && lines->count < MAX_LINES;
+	     at = strtok(NULL, "\n"))
+		lines->line[lines->count++] = at;
+	return 0;
+}
+
+/* The longest common subsequence of what begins at old i and new j. */
+static void measure(const struct lines *old, const struct lines *new,
+		    unsigned short (*common)[MAX_LINES + 1])
+{
+	int i, j;
+
+	for (i = old->count - 1; i >= 0; i--)
+		for (j = new->count - 1; j >= 0; j--)
+			if (!strcmp(old->line[i], new->line[j]))
+				common[i][j] = common[i + 1][j + 1] + 1;
+			else
+				common[i][j] = common[i + 1][j] >
+					       common[i][j + 1] ?
+					       common[i + 1][j] :
+					       common[i][j + 1];
+}
+
+static void print_lines(const struct lines *old, const struct lines *new,
+			unsigned short (*common)[MAX_LINES + 1], FILE *file)
+{
+	int i = 0, j = 0;
+
+	while (i < old->count || j < new->count) {
+		if (i < old->count && j < new->count &&
+		    !strcmp(old->line[i], new->line[j])) {
+			i++;
+			j++;
+		} else if (j == new->count || (i < old->count &&
+			   common[i + 1][j] >= common[i][j + 1])) {
+			fprintf(file, "-%s\n", old->line[i++]);
+		} else {
+			fprintf(file, "+%s\n", new->line[j++]);
+		}
+	}
+}
+
+int policy_print_change(const struct vsfq_policy *old,
+			const struct vsfq_policy *new, FILE *file)
+{
+	static unsigned short common[MAX_LINES + 1][MAX_LINES + 1];
+	static struct lines before, after;
+	int err;
+
+	err = split(old, &before) ?: split(new, &after);
+	if (!err) {
+		memset(common, 0, sizeof(common));
+		measure(&before, &after, common);
+		print_lines(&before, &after, common, file);
+	}
+	free(before.text);
+	free(after.text);
+	return err;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* From a policy that was read to one that can follow the one in force. */
+#ifndef LOADER_POLICY_CHANGE_H
+#define LOADER_POLICY_CHANGE_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "../bpf/policy.h"
+
+/* Find the cgroups. Returns the path of one that there is not, or NULL. */
+const char *policy_find_cgroups(struct vsfq_policy *policy);
+
+/*
+ * Classes are numbers to the kernel, and packets are queued under them: give
+ * each class the number that it has in the old policy, or one that is free.
+ */
+void policy_keep_classes(struct vsfq_policy *policy,
+			 const struct vsfq_policy *old);
+
+bool policy_same(const struct vsfq_policy *one,
+		 const struct vsfq_policy *other);
+
+/* Lines of the old one with a "-", of the new one with a "+". */
+int policy_print_change(const struct vsfq_policy *old,
+			const struct vsfq_policy *new, FILE *file);
+
+#endif

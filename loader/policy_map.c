@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "pins.h"
+#include "policy_map.h"
+
+#define PINS_POLICY	"@policy"
+#define MAP		"policy"
+#define CURRENT		"current"
+#define NEXT		"next"	/* about to be current, or what a kill left */
+
+static int open_pin(const char *object)
+{
+	char path[PATH_MAX];
+
+	return bpf_obj_get(pins_path(path, PINS_POLICY, object));
+}
+
+static int new_inner(void)
+{
+	return bpf_map_create(BPF_MAP_TYPE_ARRAY, "vsfq_policy", sizeof(__u32),
+			      sizeof(struct vsfq_policy), 1, NULL);
+}
+
+static int new_outer(void)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts);
+	int fd, inner = new_inner();
+
+	if (inner < 0)
+		return inner;
+	opts.inner_map_fd = inner;
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, MAP, sizeof(__u32),
+			    sizeof(__u32), 1, &opts);
+	close(inner);
+	return fd;
+}
+
+static int pin_outer(int fd)
+{
+	const char *staged;
+	char path[PATH_MAX];
+	int err;
+
+	err = pins_stage(&staged);
+	if (err)
+		return err;
+	err = bpf_obj_pin(fd, pins_path(path, staged, MAP)) ?:
+	      pins_commit(staged, PINS_POLICY);
+	if (err)
+		pins_remove(staged);
+	return err;
+}
+
+static int open_outer(void)
+{
+	int err, fd = open_pin(MAP);
+
+	if (fd != -ENOENT)
+		return fd;
+	fd = new_outer();
+	if (fd < 0)
+		return fd;
+	err = pin_outer(fd);
+	if (!err)
+		return fd;
+	close(fd);
+	return err;
+}
+
+int policy_map_share(struct bpf_map *map)
+{
+	int err, fd = open_outer();
+
+	if (fd < 0)
+		return fd;
+	err = bpf_map__reuse_fd(map, fd);
+	close(fd);
+	return err;
+}
+
+static __u32 map_id(int fd)
+{
+	struct bpf_map_info info = { };
+	__u32 size = sizeof(info);
+
+	return bpf_map_get_info_by_fd(fd, &info, &size) ? 0 : info.id;
+}
+
+/* The pinned map of this name, if it is the one in force. */
+static int open_in_force(int outer, const char *object)
+{
+	__u32 id, zero = 0;
+	int fd, err;
+
+	err = bpf_map_lookup_elem(outer, &zero, &id);
+	if (err)
+		return err;
+	fd = open_pin(object);
+	if (fd < 0 || map_id(fd) == id)
+		return fd;
+	close(fd);
+	return -ENOENT;
+}
+
+static int read_in_force(int outer, struct vsfq_policy *policy)
+{
+	int fd = open_in_force(outer, CURRENT), err;
+	__u32 zero = 0;
+
+	if (fd == -ENOENT)
+		fd = open_in_force(outer, NEXT);
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	err = bpf_map_lookup_elem(fd, &zero, policy);
+	close(fd);
+	return err ?: 1;
+}
+
+int policy_map_read(struct vsfq_policy *policy)
+{
+	int ret, outer = open_pin(MAP);
+
+	if (outer < 0)
+		return outer == -ENOENT ? 0 : outer;
+	ret = read_in_force(outer, policy);
+	close(outer);
+	return ret;
+}
+
+/* Generations tell policies apart, also across one that was removed. */
+static __u64 new_generation(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (now.tv_sec * 1000000ULL + now.tv_nsec / 1000) << 16;
+}
+
+static int rename_pin(const char *from, const char *to)
+{
+	char old[PATH_MAX], new[PATH_MAX];
+
+	return rename(pins_path(old, PINS_POLICY, from),
+		      pins_path(new, PINS_POLICY, to)) ? -errno : 0;
+}
+
+/* Finish or forget what was going on when this program was killed. */
+static void tidy(int outer)
+{
+	int fd = open_in_force(outer, NEXT);
+	char path[PATH_MAX];
+
+	if (fd < 0) {
+		unlink(pins_path(path, PINS_POLICY, NEXT));
+		return;
+	}
+	close(fd);
+	rename_pin(NEXT, CURRENT);
+}
+
+static int put(int outer, int inner)
+{
+	char path[PATH_MAX];
+	__u32 zero = 0;
+	int err;
+
+	err = bpf_obj_pin(inner, pins_path(path, PINS_POLICY, NEXT));
+	if (err)
+		return err;
+	/* The kernel waits here until no program has the old one in hand. */
+	err = bpf_map_update_elem(outer, &zero, &inner, BPF_ANY);
+	if (err) {
+		unlink(path);
+		return err;
+	}
+	return rename_pin(NEXT, CURRENT);
+}
+
+static int write_policy(int outer, struct vsfq_policy *policy)
+{
+	int err, inner = new_inner();
+	__u32 zero = 0;
+
+	if (inner < 0)
+		return inner;
+	tidy(outer);
+	policy->generation = new_generation();
+	err = bpf_map_update_elem(inner, &zero, policy, BPF_ANY) ?:
+	      put(outer, inner);
+	close(inner);
+	return err;
+}
+
+/* Two of us at a time would mix up the pins. */
+static int lock(void)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	fd = open(pins_path(path, PINS_POLICY, NULL), O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && !flock(fd, LOCK_EX))
+		return fd;
+	return -errno;
+}
+
+int policy_map_write(struct vsfq_policy *policy)
+{
+	int err, locked, outer = open_outer();
+
+	if (outer < 0)
+		return outer;
+	locked = lock();
+	err = locked < 0 ? locked : write_policy(outer, policy);
+	close(outer);
+	if (locked >= 0)
+		close(locked);
+	return err;
+}
+
+static int clear(int outer)
+{
+	char path[PATH_MAX];
+	__u32 zero = 0;
+	int err;
+
+	err = bpf_map_delete_elem(outer, &zero);
+	if (err && err != -ENOENT)
+		return err;
+	unlink(pins_path(path, PINS_POLICY, CURRENT));
+	unlink(pins_path(path, PINS_POLICY, NEXT));
+	return 0;
+}
+
+int policy_map_clear(void)
+{
+	int err, locked, outer = open_pin(MAP);
+
+	if (outer < 0)
+		return outer == -ENOENT ? 0 : outer;
+	locked = lock();
+	err = locked < 0 ? locked : clear(outer);
+	close(outer);
+	if (locked >= 0)
+		close(locked);
+	return err;
+}
+
+void policy_map_forget(void)
+{
+	static struct vsfq_policy policy;
+
+	if (!pins_any() && !pins_exist(PINS_QDISC) && !policy_map_read(&policy))
+		pins_remove(PINS_POLICY);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The policy in force, /sys/fs/bpf/vsfq/@policy/: "policy" is the map of one
+ * place that every program looks into, "current" the map in that place.
+ */
+#ifndef LOADER_POLICY_MAP_H
+#define LOADER_POLICY_MAP_H
+
+#include <stdbool.h>
+
+#include "../bpf/policy.h"
+
+struct bpf_map;
+
+/* Let the map of an object that is not loaded yet be the one of all. */
+int policy_map_share(struct bpf_map *map);
+
+/* Returns 1 and the policy, 0 if none is in force, or -errno. */
+int policy_map_read(struct vsfq_policy *policy);
+
+/*
+ * Put a policy in force, in one step. When this returns no program runs that
+ * still goes by the one before.
+ */
+int policy_map_write(struct vsfq_policy *policy);
+
+/* From now on there is none. */
+int policy_map_clear(void);
+
+/* Remove the pins, unless a policy is in force or a program looks for one. */
+void policy_map_forget(void);
+
+#endif

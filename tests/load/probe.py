@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Who may talk to whom: connections and datagrams, and what becomes of them.
+
+usage: probe.py serve TYPE:PORT...       answer there
+       probe.py try TYPE:CID:PORT...     one line each: what was tried, then
+                                         "answered", an error's name or
+                                         "silent", then seconds
+       probe.py hold CID PORT FILE       use a stream until FILE exists
+       probe.py repeat CID PORT FILE     connect again and again until then;
+                                         print how often, and what went wrong
+       probe.py flood CID PORT COUNT     so many datagrams from one socket
+"""
+
+import errno
+import os
+import select
+import socket
+import sys
+import time
+
+TYPES = {"stream": socket.SOCK_STREAM, "seqpacket": socket.SOCK_SEQPACKET,
+         "dgram": socket.SOCK_DGRAM}
+PATIENCE = 4        # seconds for the answer to a datagram
+
+
+def vsock(kind):
+    return socket.socket(socket.AF_VSOCK, TYPES[kind])
+
+
+def bound(kind, port):
+    s = vsock(kind)
+    s.bind((socket.VMADDR_CID_ANY, int(port)))
+    if kind != "dgram":
+        s.listen(64)
+    return s
+
+
+def answer(s):
+    """Return a new socket to watch, or whether to watch this one on."""
+    if s.type == socket.SOCK_DGRAM:
+        data, peer = s.recvfrom(65536)
+        s.sendto(data, peer)
+        return None
+    try:
+        if s.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            return s.accept()[0]
+        data = s.recv(65536)
+        s.sendall(data)
+    except OSError:
+        data = b""
+    if not data:
+        s.close()
+    return None
+
+
+def serve(*ports):
+    sockets = [bound(*port.split(":")) for port in ports]
+    print("serving", flush=True)
+    while True:
+        for s in select.select(sockets, [], [])[0]:
+            new = answer(s)
+            if new:
+                sockets.append(new)
+        sockets = [s for s in sockets if s.fileno() >= 0]
+
+
+def outcome(kind, cid, port):
+    with vsock(kind) as s:
+        try:
+            s.settimeout(None if kind != "dgram" else PATIENCE)
+            s.connect((int(cid), int(port)))
+            s.send(b"hello")
+            return "answered" if s.recv(64) == b"hello" else "closed"
+        except OSError as err:
+            # A timeout of Python's own has no number.
+            return errno.errorcode[err.errno] if err.errno else "silent"
+
+
+def try_(*probes):
+    for probe in probes:
+        start = time.monotonic()
+        print(probe, outcome(*probe.split(":")),
+              "%.2f" % (time.monotonic() - start), flush=True)
+
+
+def hold(cid, port, path):
+    with vsock("stream") as s:
+        s.connect((int(cid), int(port)))
+        print("connected", flush=True)
+        while not os.path.exists(path):
+            s.send(b"still here")
+            if not s.recv(64):
+                sys.exit("probe.py: the other side is gone")
+            time.sleep(0.05)
+    print("done", flush=True)
+
+
+def repeat(cid, port, path):
+    print("started", flush=True)
+    counts = {}
+    while not os.path.exists(path):
+        result = outcome("stream", cid, port)
+        counts[result] = counts.get(result, 0) + 1
+    print(counts, flush=True)
+
+
+def flood(cid, port, count):
+    with vsock("dgram") as s:
+        for _ in range(int(count)):
+            s.sendto(bytes(64), (int(cid), int(port)))
+
+
+if __name__ == "__main__":
+    {"serve": serve, "try": try_, "hold": hold, "repeat": repeat,
+     "flood": flood}[sys.argv[1]](*sys.argv[2:])

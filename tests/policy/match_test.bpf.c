@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Asks the policy in force about one flow, as the classifier does. */
+#include "match.bpf.h"
+
+char _license[] SEC("license") = "GPL";
+
+struct vsfq_flow_key key;
+__u32 direction;
+
+SEC("tc")
+int ask(struct __sk_buff *skb)
+{
+	struct vsfq_policy *p = policy_in_force();
+
+	return p ? match(skb, p, &key, direction) : -1;
+}

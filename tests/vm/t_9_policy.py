@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The policy: who is refused and how, who is in which class, and that one
+policy takes the place of another in one step."""
+
+import json
+import re
+
+from load import GUEST_DEV
+
+BED = "pair"
+
+VSFQ = "build/vsfq"
+PROBE = "python3 tests/load/probe.py"
+FILE = "/run/policy.conf"
+CIDS = {"host": 2, "guest 42": 42}
+OPEN, REFUSED, QUIET, BULK = 6000, 6001, 6002, 6003
+# Streams and seqpacket connections share their ports, datagrams have others.
+SEQ_REFUSED, SEQ_OPEN = 6004, 6005
+SERVED = " ".join(["%s:%d" % (kind, port) for kind in ("stream", "dgram")
+                   for port in (OPEN, REFUSED, QUIET, BULK)] +
+                  ["seqpacket:%d" % port for port in (SEQ_REFUSED, SEQ_OPEN)])
+
+# What a machine says to itself and to others; {open} and so on are ports.
+RULES = """
+class bulk { weight = 2 }
+rule { direction = in   local-port = {{refused}, 6004}   verdict = reject }
+rule { direction = out  remote-port = {{refused}, 6004}  verdict = drop }
+rule { type = dgram     local-port = {quiet}     verdict = drop }
+rule { type = dgram     remote-port = {quiet}    verdict = drop }
+rule { direction = in   local-port = 6003    class = bulk }
+rule { direction = out  remote-port = 6003   class = bulk }
+"""
+
+
+def filled(text):
+    for name, port in ("open", OPEN), ("refused", REFUSED), ("quiet", QUIET):
+        text = text.replace("{%s}" % name, str(port))
+    return text
+
+
+def write(t, vm, text, path=FILE):
+    t.run(vm, "cat > %s <<'EOF'\n%s\nEOF" % (path, filled(text)))
+
+
+def apply(t, vm, text, path=FILE):
+    write(t, vm, text, path)
+    t.cleanup(vm, VSFQ + " policy clear")
+    t.run(vm, "%s apply %s" % (VSFQ, path))
+
+
+def attach(t, vm):
+    """Stays for the tests that follow: it takes long in an emulated guest."""
+    t.run(vm, "for d in $(ls /sys/class/net | grep vsock); do"
+          " ip link set $d up || exit 1; done; %s attach all" % VSFQ,
+          limit=300)
+
+
+def serve(t, vm):
+    t.start_server(vm, "%s serve %s" % (PROBE, SERVED), "serving")
+
+
+def probe(t, vm, cid, *probes):
+    """Returns {(type, port): (what happened, seconds)}."""
+    output = t.run(vm, "%s try %s" % (PROBE, " ".join(
+        "%s:%d:%d" % (kind, cid, port) for kind, port in probes)), limit=90)
+    found = re.findall(r"^(\w+):\d+:(\d+) (\w+) ([\d.]+)$", output, re.M)
+    return {(kind, int(port)): (what, float(seconds))
+            for kind, port, what, seconds in found}
+
+
+def expect(t, have, want):
+    t.equal({key: what for key, (what, _) in have.items()}, want,
+            "what happened")
+
+
+def others(t):
+    return [(t.bed.guest, t.bed.host), (t.bed.host, t.bed.guest)]
+
+
+def classes(t, vm):
+    shown = json.loads(t.run(vm, VSFQ + " -j show"))
+    return {c["name"]: c for c in shown[0]["classes"]}
+
+
+def refused(t, vm):
+    return json.loads(t.run(vm, VSFQ + " -j show"))[0]["refused"]
+
+
+def test_verdicts(t):
+    """Each of them, in both directions, on the guest and on the host; the
+    policy is there before the devices are attached."""
+    for vm, other in others(t):
+        apply(t, vm, RULES)
+        attach(t, vm)
+        serve(t, other)
+        serve(t, vm)
+        have = probe(t, other, CIDS[vm.name], ("stream", OPEN),
+                     ("dgram", OPEN), ("stream", REFUSED),
+                     ("seqpacket", SEQ_REFUSED), ("dgram", REFUSED),
+                     ("stream", QUIET), ("dgram", QUIET))
+        expect(t, have, {
+            ("stream", OPEN): "answered", ("dgram", OPEN): "answered",
+            ("stream", REFUSED): "ECONNRESET",
+            ("seqpacket", SEQ_REFUSED): "ECONNRESET",
+            ("dgram", REFUSED): "silent",
+            ("stream", QUIET): "answered", ("dgram", QUIET): "silent"})
+        t.check(have["stream", REFUSED][1] < 1.5, "not at once: %r" % have)
+        expect(t, probe(t, vm, CIDS[other.name], ("stream", OPEN),
+                        ("stream", REFUSED), ("dgram", REFUSED),
+                        ("seqpacket", SEQ_OPEN), ("dgram", QUIET)), {
+            ("stream", OPEN): "answered", ("stream", REFUSED): "ETIMEDOUT",
+            ("dgram", REFUSED): "silent", ("seqpacket", SEQ_OPEN): "answered",
+            ("dgram", QUIET): "silent"})
+        t.check(refused(t, vm)["in"] >= 4 and refused(t, vm)["out"] >= 3,
+                "counted %r" % refused(t, vm))
+        t.run(vm, VSFQ + " policy clear")
+        for job in t.jobs:
+            t.run(job.vm, "kill $(cat /run/job.%s)" % job.ident)
+            job.wait()
+        t.jobs.clear()
+
+
+def test_classes(t):
+    """Both sides of a connection are in the class of the rule that its
+    request matched, and so is what the qdisc serves."""
+    for vm, other in others(t):
+        apply(t, vm, RULES)
+        attach(t, vm)
+        serve(t, other)
+        expect(t, probe(t, vm, CIDS[other.name], ("stream", BULK),
+                        ("dgram", BULK)),
+               {("stream", BULK): "answered", ("dgram", BULK): "answered"})
+        have = classes(t, vm)
+        for way in "sent", "received", "served":
+            t.check(have["bulk"][way]["packets"] >= 2,
+                    "%s: %r" % (way, have["bulk"]))
+        t.equal(sorted(have), ["bulk", "dgram", "stream"], "classes")
+        t.run(vm, VSFQ + " policy clear")
+        t.equal(sorted(classes(t, vm)), ["dgram", "stream"], "classes")
+
+
+def test_connection_survives(t):
+    """A policy that would refuse its request lets it be; and it is in
+    another class at once."""
+    for vm, other in others(t):
+        attach(t, vm)
+        serve(t, other)
+        job = t.start(vm, "%s hold %d %d /run/enough" %
+                      (PROBE, CIDS[other.name], OPEN), limit=120)
+        t.check(job.says("connected"), job.output)
+        apply(t, vm, "class old { }\ndefault-out = drop\ndefault-in = reject\n"
+              "rule { direction = out remote-port = {open} class = old }")
+        t.wait_for(vm, "%s -j show | grep -q '\"name\": \"old\"'" % VSFQ)
+        before = classes(t, vm)["old"]["sent"]["packets"]
+        t.wait_for(vm, "[ $(%s -j show | python3 -c 'import json, sys; "
+                   "print([c[\"sent\"][\"packets\"] for c in json.load("
+                   "sys.stdin)[0][\"classes\"] if c[\"name\"] == \"old\"][0])'"
+                   ") -gt %d ]" % (VSFQ, before), limit=60)
+        apply(t, vm, "default-out = drop")
+        expect(t, probe(t, vm, CIDS[other.name], ("stream", OPEN)),
+               {("stream", OPEN): "ETIMEDOUT"})
+        t.run(vm, "touch /run/enough")
+        t.cleanup(vm, "rm -f /run/enough")
+        t.equal(job.wait(), 0, "status of the connection, which said " +
+                job.output)
+        t.run(vm, "rm /run/enough; %s policy clear" % VSFQ)
+
+
+def test_cgroup_and_device(t):
+    """A rule for a cgroup holds for its children; one for a device that is
+    not this one does not hold."""
+    vm, other = others(t)[0]
+    t.run(vm, "mkdir -p /sys/fs/cgroup/vsfq/child")
+    t.cleanup(vm, "rmdir /sys/fs/cgroup/vsfq/child /sys/fs/cgroup/vsfq")
+    apply(t, vm, "rule { direction = out device = other0 verdict = drop }\n"
+          "rule { direction = out cgroup = /vsfq verdict = drop }")
+    attach(t, vm)
+    serve(t, other)
+    target = "stream:%d:%d" % (CIDS[other.name], OPEN)
+    for group, what in ("", "answered"), ("/vsfq/child", "ETIMEDOUT"):
+        output = t.run(vm, "echo $BASHPID > /sys/fs/cgroup%s/cgroup.procs && "
+                       "%s try %s" % (group, PROBE, target))
+        t.check("%s %s " % (target, what) in output, output)
+    t.run(vm, "rmdir /sys/fs/cgroup/vsfq/child")
+    t.run(vm, "%s policy show > /run/shown && rmdir /sys/fs/cgroup/vsfq && "
+          "%s apply /run/shown" % (VSFQ, VSFQ), status=1)
+
+
+# Of each the first rules with the other's default would refuse everybody.
+ONE = "default-in = reject\nrule { local-port = {open} verdict = accept }"
+OTHER = """default-in = reject
+rule { direction = in  local-port = 7000  verdict = reject }
+rule { local-port = {open}  class = stream }"""
+
+
+def test_never_a_mixture(t):
+    """Whoever both policies accept is accepted while they take turns."""
+    vm, other = t.bed.host, t.bed.guest
+    attach(t, vm)
+    serve(t, vm)
+    write(t, vm, ONE, "/run/one.conf")
+    write(t, vm, OTHER, "/run/other.conf")
+    t.cleanup(vm, VSFQ + " policy clear")
+    t.cleanup(other, "rm -f /run/enough")
+    job = t.start(other, "%s repeat 2 %d /run/enough" % (PROBE, OPEN),
+                  limit=120)
+    t.check(job.says("started"), job.output)
+    t.run(vm, "for i in $(seq 30); do %s apply /run/one.conf && "
+          "%s apply /run/other.conf || exit 1; done" % (VSFQ, VSFQ),
+          limit=120)
+    t.run(other, "touch /run/enough")
+    t.equal(job.wait(), 0, "status")
+    count = re.fullmatch(r"started\n\{'answered': (\d+)\}\n", job.output)
+    t.check(count and int(count.group(1)) > 10, job.output)
+
+
+def run_time(t, vm, command):
+    """What the egress classifier takes per packet of @command, in ns."""
+    show = "%s -j prog show pinned /sys/fs/bpf/vsfq/%s/vsfq_egress" % (
+        t.tool("bpftool"), GUEST_DEV)
+    before, after = (json.loads(text) for text in (
+        t.run(vm, show), (t.run(vm, command), t.run(vm, show))[1]))
+    count, time = (after.get(key, 0) - before.get(key, 0)
+                   for key in ("run_cnt", "run_time_ns"))
+    t.check(count >= 300, "%d runs" % count)
+    return time / count
+
+
+def test_many_rules_cost_little(t):
+    """A flood is judged once, however long the list."""
+    vm, other = t.bed.guest, t.bed.host
+    attach(t, vm)
+    serve(t, other)
+    t.run(vm, "echo 1 > /proc/sys/kernel/bpf_stats_enabled")
+    t.cleanup(vm, "echo 0 > /proc/sys/kernel/bpf_stats_enabled")
+    flood = "%s flood 2 %d 1000" % (PROBE, OPEN)
+    took = {0: run_time(t, vm, flood)}
+    for rules in 10, 1000:
+        apply(t, vm, rules * "rule { direction = out remote-port = 9 "
+              "verdict = drop }\n")
+        took[rules] = run_time(t, vm, flood)
+    print("# ns per packet with so many rules: %r" % took, flush=True)
+    t.check(took[1000] < 1.5 * took[10], "%r" % took)
+
+
+def test_scheduler(t):
+    """Weights and limits, packet by packet; takes the devices away."""
+    t.host("PYTHONDONTWRITEBYTECODE=1 python3 tests/sched/sched.py %s %s"
+           " test_policy_weights test_policy_limits"
+           " test_policy_replaced_under_load" % (VSFQ, t.tool("bpftool")),
+           limit=300)
