@@ -86,15 +86,22 @@ int policy_map_share(struct bpf_map *map)
 	return err;
 }
 
-static __u32 map_id(int fd)
+static int check_in_force(int fd, __u32 id)
 {
 	struct bpf_map_info info = { };
 	__u32 size = sizeof(info);
 
-	return bpf_map_get_info_by_fd(fd, &info, &size) ? 0 : info.id;
+	if (bpf_map_get_info_by_fd(fd, &info, &size))
+		return -errno;
+	if (info.id != id)
+		return -ENOENT;
+	return info.value_size == sizeof(struct vsfq_policy) ? 0 : -EPROTO;
 }
 
-/* The pinned map of this name, if it is the one in force. */
+/*
+ * The pinned map of this name, if it is the one in force; -EPROTO if another
+ * version of this program made it.
+ */
 static int open_in_force(int outer, const char *object)
 {
 	__u32 id, zero = 0;
@@ -104,10 +111,25 @@ static int open_in_force(int outer, const char *object)
 	if (err)
 		return err;
 	fd = open_pin(object);
-	if (fd < 0 || map_id(fd) == id)
+	if (fd < 0)
+		return fd;
+	err = check_in_force(fd, id);
+	if (!err)
 		return fd;
 	close(fd);
-	return -ENOENT;
+	return err;
+}
+
+/* Two of us at a time would mix up the pins. */
+static int lock(void)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	fd = open(pins_path(path, PINS_POLICY, NULL), O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && !flock(fd, LOCK_EX))
+		return fd;
+	return -errno;
 }
 
 static int read_in_force(int outer, struct vsfq_policy *policy)
@@ -126,12 +148,15 @@ static int read_in_force(int outer, struct vsfq_policy *policy)
 
 int policy_map_read(struct vsfq_policy *policy)
 {
-	int ret, outer = open_pin(MAP);
+	int ret, locked, outer = open_pin(MAP);
 
 	if (outer < 0)
 		return outer == -ENOENT ? 0 : outer;
-	ret = read_in_force(outer, policy);
+	locked = lock();
+	ret = locked < 0 ? locked : read_in_force(outer, policy);
 	close(outer);
+	if (locked >= 0)
+		close(locked);
 	return ret;
 }
 
@@ -197,18 +222,6 @@ static int write_policy(int outer, struct vsfq_policy *policy)
 	      put(outer, inner);
 	close(inner);
 	return err;
-}
-
-/* Two of us at a time would mix up the pins. */
-static int lock(void)
-{
-	char path[PATH_MAX];
-	int fd;
-
-	fd = open(pins_path(path, PINS_POLICY, NULL), O_RDONLY | O_CLOEXEC);
-	if (fd >= 0 && !flock(fd, LOCK_EX))
-		return fd;
-	return -errno;
 }
 
 int policy_map_write(struct vsfq_policy *policy)
