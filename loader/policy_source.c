@@ -83,7 +83,10 @@ static int take(struct cleaner *c, char *at, const char *end)
 	}
 }
 
-/* Returns the line of what has no end, 0 if there is none. */
+/*
+ * Returns the line of what has no end, 0 if there is none; or of a dollar sign:
+ * libconfuse would put the environment of whoever runs us into the policy.
+ */
 static int clean(char *text, size_t size, const char **reason)
 {
 	struct cleaner c = { .state = CODE, .line = 1 };
@@ -92,6 +95,10 @@ static int clean(char *text, size_t size, const char **reason)
 	while (at < end) {
 		if (*at == '\n' && c.state == QUOTE)
 			break;
+		if (*at == '$' && (c.state == CODE || c.state == QUOTE)) {
+			*reason = "has a $, and there are no variables";
+			return c.line;
+		}
 		at += take(&c, at, end);
 	}
 	*reason = c.state == QUOTE ? "has a quote that is not closed" :

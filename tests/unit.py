@@ -236,6 +236,14 @@ def test_policy_cut_off(t):
     wrong(t, "# it's fine\nrule { device = 'x\n", "2:", "a quote that is not")
 
 
+def test_policy_no_variables(t):
+    """A policy is the same whoever applies it."""
+    for value in "${HOME}", '"${HOME}"', "'$HOME'":
+        wrong(t, "# $HOME\nrule { cgroup = %s }" % value, "2:",
+              "there are no variables")
+    t.equal(policy(t, "class a { } # costs $5\n")[:2], (DONE, ""), "comment")
+
+
 def test_policy_too_much(t):
     rule = "rule { verdict = accept }\n"
     t.equal(policy(t, 1024 * rule)[0], DONE, "status for 1024 rules")
