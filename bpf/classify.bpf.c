@@ -14,7 +14,8 @@
  * THE POLICY (policy.h) is a list of rules, of which the first that matches
  * decides. It is asked for each connection request and once per flow and
  * direction of datagrams; the flow remembers the answer with the generation of
- * the policy, so that a flood is judged by one comparison per packet. Only what
+ * the policy, so that a flood is judged by one comparison per packet, or two if
+ * a rule asked whose it is. Only what
  * opens something can be refused: after another policy was applied, a
  * connection is asked about once more to find its class, and stays whatever
  * the answer. What is refused on the way in is a request that the kernel
@@ -101,6 +102,21 @@ flow_stats(struct vsfq_flow_key *key, bool egress)
 	return bpf_map_lookup_elem(&flows, key);
 }
 
+/*
+ * Is the answer that the flow remembers one for this packet? Another socket may
+ * have got the port that datagrams come from.
+ */
+static __always_inline bool still_judged(struct __sk_buff *skb,
+					 struct vsfq_policy *p,
+					 struct vsfq_flow_stats *stats,
+					 __u64 judged, bool datagram)
+{
+	if ((judged & ~VSFQ_JUDGED_MASK) != p->generation)
+		return false;
+	return !datagram || !(judged & VSFQ_JUDGED_OWNER) ||
+	       stats->cgroup == bpf_skb_cgroup_id(skb);
+}
+
 /* One store, so that no answer can get another policy's generation. */
 static __always_inline __u32 judge(struct __sk_buff *skb,
 				   struct vsfq_policy *p,
@@ -118,10 +134,12 @@ static __always_inline __u32 judge(struct __sk_buff *skb,
 	else
 		direction = stats->opened % VSFQ_NR_DIRECTIONS;
 	judged = stats->judged[direction];
-	if ((judged & ~VSFQ_JUDGED_MASK) == p->generation &&
-	    (datagram || !opens))
+	if ((datagram || !opens) &&
+	    still_judged(skb, p, stats, judged, datagram))
 		return judged & VSFQ_JUDGED_MASK;
 	judged = match(skb, p, key, direction);
+	if (judged & VSFQ_JUDGED_OWNER)
+		stats->cgroup = bpf_skb_cgroup_id(skb);
 	stats->judged[direction] = p->generation | judged;
 	return judged;
 }

@@ -45,9 +45,8 @@ static __always_inline bool in_cgroup(struct __sk_buff *skb,
 	return skb->sk && bpf_skb_ancestor_cgroup_id(skb, c->level) == c->id;
 }
 
-static __always_inline bool matches(struct __sk_buff *skb,
-				    struct vsfq_policy *p,
-				    struct vsfq_rule *rule,
+/* All but the cgroup. */
+static __always_inline bool matches(struct vsfq_rule *rule,
 				    struct vsfq_flow_key *key, __u32 direction)
 {
 	return rule->directions >> direction & 1 &&
@@ -58,31 +57,33 @@ static __always_inline bool matches(struct __sk_buff *skb,
 			 rule->local_ports) &&
 	       in_ranges(key->peer_port, rule->remote_port,
 			 rule->remote_ports) &&
-	       on_device(rule) && in_cgroup(skb, p, rule->cgroup);
+	       on_device(rule);
 }
 
-/* What the first rule that matches says: verdict and class. */
+/* What the first rule that matches says: VSFQ_JUDGED(), and if of the owner. */
 __noinline __u32 match(struct __sk_buff *skb,
 		       struct vsfq_policy *p __arg_nonnull,
 		       struct vsfq_flow_key *key __arg_nonnull,
 		       __u32 direction)
 {
-	__u32 fallback = vsock_class(key->type), verdict;
+	__u32 fallback = vsock_class(key->type), owner = 0;
 	struct vsfq_rule *rule;
 	int i;
 
 	direction %= VSFQ_NR_DIRECTIONS;
-	verdict = VSFQ_JUDGED(p->defaults[direction], fallback);
 	bpf_for(i, 0, p->rules) {
 		rule = &p->rule[i % VSFQ_MAX_RULES];
-		if (!matches(skb, p, rule, key, direction))
+		if (!matches(rule, key, direction))
 			continue;
-		verdict = VSFQ_JUDGED(rule->verdict,
-				      rule->verdict == VSFQ_CLASS ?
-				      rule->class : fallback);
-		break;
+		if (rule->cgroup)
+			owner = VSFQ_JUDGED_OWNER;
+		if (!in_cgroup(skb, p, rule->cgroup))
+			continue;
+		if (rule->verdict == VSFQ_CLASS)
+			fallback = rule->class;
+		return owner | VSFQ_JUDGED(rule->verdict, fallback);
 	}
-	return verdict;
+	return owner | VSFQ_JUDGED(p->defaults[direction], fallback);
 }
 
 #endif

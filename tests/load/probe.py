@@ -3,7 +3,8 @@
 """Who may talk to whom: connections and datagrams, and what becomes of them.
 
 usage: probe.py serve TYPE:PORT...       answer there
-       probe.py try TYPE:CID:PORT...     one line each: what was tried, then
+       probe.py try TYPE:CID:PORT[:FROM]...
+                                         one line each: what was tried, then
                                          "answered", an error's name or
                                          "silent", then seconds
        probe.py hold CID PORT FILE       use a stream until FILE exists
@@ -65,9 +66,11 @@ def serve(*ports):
         sockets = [s for s in sockets if s.fileno() >= 0]
 
 
-def outcome(kind, cid, port):
+def outcome(kind, cid, port, local=None):
     with vsock(kind) as s:
         try:
+            if local:
+                s.bind((socket.VMADDR_CID_ANY, int(local)))
             s.settimeout(None if kind != "dgram" else PATIENCE)
             s.connect((int(cid), int(port)))
             s.send(b"hello")

@@ -192,7 +192,8 @@ static void test_cgroup(void **state)
 	/* No cgroup has this number. */
 	policy.cgroup[0].id = ~0ULL;
 	put_in_force();
-	assert_int_equal(out(STREAM, 1), DROP(STREAM));
+	assert_int_equal(out(STREAM, 1), VSFQ_JUDGED_OWNER | DROP(STREAM));
+	assert_int_equal(in(STREAM, 1), ACCEPT(STREAM));
 }
 
 static void test_none(void **state)

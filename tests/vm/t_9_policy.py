@@ -167,8 +167,9 @@ def test_connection_survives(t):
 
 
 def test_cgroup_and_device(t):
-    """A rule for a cgroup holds for its children; one for a device that is
-    not this one does not hold."""
+    """A rule for a cgroup holds for its children, also when a datagram comes
+    from a port that was another's before; one for a device that is not this
+    one does not hold."""
     vm, other = others(t)[0]
     t.run(vm, "mkdir -p /sys/fs/cgroup/vsfq/child")
     t.cleanup(vm, "rmdir /sys/fs/cgroup/vsfq/child /sys/fs/cgroup/vsfq")
@@ -176,11 +177,15 @@ def test_cgroup_and_device(t):
           "rule { direction = out cgroup = /vsfq verdict = drop }")
     attach(t, vm)
     serve(t, other)
-    target = "stream:%d:%d" % (CIDS[other.name], OPEN)
-    for group, what in ("", "answered"), ("/vsfq/child", "ETIMEDOUT"):
+    stream = "stream:%d:%d" % (CIDS[other.name], OPEN)
+    dgram = "dgram:%d:%d:7777" % (CIDS[other.name], OPEN)
+    for group, *want in (("", "answered", "answered"),
+                         ("/vsfq/child", "ETIMEDOUT", "silent"),
+                         ("", "answered", "answered")):
         output = t.run(vm, "echo $BASHPID > /sys/fs/cgroup%s/cgroup.procs && "
-                       "%s try %s" % (group, PROBE, target))
-        t.check("%s %s " % (target, what) in output, output)
+                       "%s try %s %s" % (group, PROBE, stream, dgram))
+        t.equal(re.findall(r" (\w+) ", output), want,
+                "what happened in " + (group or "/"))
     t.run(vm, "rmdir /sys/fs/cgroup/vsfq/child")
     t.run(vm, "%s policy show > /run/shown && rmdir /sys/fs/cgroup/vsfq && "
           "%s apply /run/shown" % (VSFQ, VSFQ), status=1)
