@@ -3,6 +3,7 @@
 #ifndef LOADER_POLICY_CHANGE_H
 #define LOADER_POLICY_CHANGE_H
 
+#include <linux/types.h>
 #include <stdbool.h>
 #include <stdio.h>
 

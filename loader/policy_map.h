@@ -6,6 +6,7 @@
 #ifndef LOADER_POLICY_MAP_H
 #define LOADER_POLICY_MAP_H
 
+#include <linux/types.h>
 #include <stdbool.h>
 
 #include "../bpf/policy.h"

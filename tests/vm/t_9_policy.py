@@ -14,6 +14,7 @@ PROBE = "python3 tests/load/probe.py"
 FILE = "/run/policy.conf"
 CIDS = {"host": 2, "guest 42": 42}
 OPEN, REFUSED, QUIET, BULK = 6000, 6001, 6002, 6003
+SILENT = 6009       # nobody listens there
 # Streams and seqpacket connections share their ports, datagrams have others.
 SEQ_REFUSED, SEQ_OPEN = 6004, 6005
 SERVED = " ".join(["%s:%d" % (kind, port) for kind in ("stream", "dgram")
@@ -33,7 +34,8 @@ rule { direction = out  remote-port = 6003   class = bulk }
 
 
 def filled(text):
-    for name, port in ("open", OPEN), ("refused", REFUSED), ("quiet", QUIET):
+    for name, port in (("open", OPEN), ("refused", REFUSED),
+                       ("quiet", QUIET), ("silent", SILENT)):
         text = text.replace("{%s}" % name, str(port))
     return text
 
@@ -80,6 +82,10 @@ def others(t):
 def classes(t, vm):
     shown = json.loads(t.run(vm, VSFQ + " -j show"))
     return {c["name"]: c for c in shown[0]["classes"]}
+
+
+def received(t, vm):
+    return json.loads(t.run(vm, VSFQ + " -j show"))[0]["received"]["packets"]
 
 
 def refused(t, vm):
@@ -191,15 +197,17 @@ def test_cgroup_and_device(t):
           "%s apply /run/shown" % (VSFQ, VSFQ), status=1)
 
 
-# Of each the first rules with the other's default would refuse everybody.
-ONE = "default-in = reject\nrule { local-port = {open} verdict = accept }"
+# Rules of the one with the default of the other would refuse everybody.
+ONE = """default-in = reject
+rule { local-port = {{open}, {silent}}  verdict = accept }"""
 OTHER = """default-in = reject
 rule { direction = in  local-port = 7000  verdict = reject }
-rule { local-port = {open}  class = stream }"""
+rule { local-port = {{open}, {silent}}  class = stream }"""
 
 
 def test_never_a_mixture(t):
-    """Whoever both policies accept is accepted while they take turns."""
+    """Whoever both policies accept is accepted while they take turns: new
+    connections, and a flood, whose datagrams see each moment of it."""
     vm, other = t.bed.host, t.bed.guest
     attach(t, vm)
     serve(t, vm)
@@ -207,16 +215,20 @@ def test_never_a_mixture(t):
     write(t, vm, OTHER, "/run/other.conf")
     t.cleanup(vm, VSFQ + " policy clear")
     t.cleanup(other, "rm -f /run/enough")
+    before, passed = refused(t, vm)["in"], received(t, vm)
+    t.start(other, "%s flood 2 %d 1000000000" % (PROBE, SILENT), limit=150)
     job = t.start(other, "%s repeat 2 %d /run/enough" % (PROBE, OPEN),
-                  limit=120)
+                  limit=150)
     t.check(job.says("started"), job.output)
     t.run(vm, "for i in $(seq 30); do %s apply /run/one.conf && "
           "%s apply /run/other.conf || exit 1; done" % (VSFQ, VSFQ),
           limit=120)
     t.run(other, "touch /run/enough")
     t.equal(job.wait(), 0, "status")
+    t.equal(refused(t, vm)["in"], before, "refused")
+    t.check(received(t, vm) - passed > 2000, "the flood did not flow")
     count = re.fullmatch(r"started\n\{'answered': (\d+)\}\n", job.output)
-    t.check(count and int(count.group(1)) > 10, job.output)
+    t.check(count and int(count.group(1)) >= 5, job.output)
 
 
 def run_time(t, vm, command):

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <string.h>
+
+#include "policy_build.h"
+#include "policy_words.h"
+
+#define ALL_DIRECTIONS	(1 << VSFQ_IN | 1 << VSFQ_OUT)
+#define CONNECTIONS	(1 << POLICY_TYPE_STREAM | 1 << POLICY_TYPE_SEQPACKET)
+
+static const char *read_ports(const char *text, struct vsfq_range *ranges,
+			      __u8 *count)
+{
+	struct vsfq_range r;
+	const char *wrong;
+	int i;
+
+	wrong = policy_read_ports(text, &r);
+	if (wrong)
+		return wrong;
+	for (i = 0; i < *count; i++)
+		if (r.first <= ranges[i].last && r.last >= ranges[i].first)
+			return "overlaps with another range of this rule";
+	if (*count == VSFQ_MAX_RANGES)
+		return "is one range too many: four is the limit";
+	ranges[(*count)++] = r;
+	return NULL;
+}
+
+static const char *read_type(struct policy_builder *b, const char *text)
+{
+	const char *wrong;
+	__u32 type;
+
+	wrong = policy_read_word(policy_types, text, &type);
+	if (wrong)
+		return wrong;
+	/* All of them until one is named. */
+	if (b->rule.types == 0xff)
+		b->rule.types = 0;
+	if (b->rule.types & 1 << type)
+		return "is named twice";
+	b->rule.types |= 1 << type;
+	return NULL;
+}
+
+static const char *read_direction(struct policy_builder *b, const char *text)
+{
+	const char *wrong;
+	__u32 direction;
+
+	wrong = policy_read_word(policy_directions, text, &direction);
+	if (!wrong)
+		b->rule.directions = 1 << direction;
+	return wrong;
+}
+
+static const char *read_cgroup(struct policy_builder *b, const char *text)
+{
+	struct vsfq_policy *p = b->policy;
+	struct vsfq_cgroup cgroup;
+	const char *wrong;
+	int i;
+
+	wrong = policy_read_cgroup(text, &cgroup);
+	if (wrong)
+		return wrong;
+	for (i = 0; i < VSFQ_MAX_CGROUPS && *p->cgroup[i].path; i++)
+		if (!strcmp(p->cgroup[i].path, cgroup.path))
+			break;
+	if (i == VSFQ_MAX_CGROUPS)
+		return "is one cgroup too many: 64 is the limit";
+	p->cgroup[i] = cgroup;
+	b->rule.cgroup = i + 1;
+	return NULL;
+}
+
+static int find_class(const struct vsfq_policy *p, const char *name)
+{
+	int i;
+
+	for (i = 0; i < VSFQ_MAX_CLASSES; i++)
+		if (!strcmp(p->class[i].name, name))
+			return i;
+	return -1;
+}
+
+static const char *read_class(struct policy_builder *b, const char *text)
+{
+	int class = *text ? find_class(b->policy, text) : -1;
+
+	if (class < 0)
+		return "is no class that was described above";
+	b->rule.class = class;
+	b->has_class = true;
+	return NULL;
+}
+
+static const char *read_verdict(struct policy_builder *b, const char *text)
+{
+	const char *wrong;
+	__u32 verdict;
+
+	wrong = policy_read_word(policy_verdicts, text, &verdict);
+	b->rule.verdict = verdict;
+	b->has_verdict = true;
+	return wrong;
+}
+
+static const char *read_local_cid(struct policy_builder *b, const char *text)
+{
+	return policy_read_cid(text, &b->rule.local_cid);
+}
+
+static const char *read_remote_cid(struct policy_builder *b, const char *text)
+{
+	return policy_read_cid(text, &b->rule.remote_cid);
+}
+
+static const char *read_local_port(struct policy_builder *b, const char *text)
+{
+	return read_ports(text, b->rule.local_port, &b->rule.local_ports);
+}
+
+static const char *read_remote_port(struct policy_builder *b, const char *text)
+{
+	return read_ports(text, b->rule.remote_port, &b->rule.remote_ports);
+}
+
+static const char *read_device(struct policy_builder *b, const char *text)
+{
+	return policy_read_name(text, b->rule.device);
+}
+
+static const char *read_weight(struct policy_builder *b, const char *text)
+{
+	__u64 value;
+	const char *wrong;
+
+	wrong = policy_read_number(text, 1, VSFQ_MAX_WEIGHT, &value);
+	b->class.weight = value;
+	return wrong;
+}
+
+static const char *read_limit(struct policy_builder *b, const char *text)
+{
+	__u64 value;
+	const char *wrong;
+
+	wrong = policy_read_number(text, 1, VSFQ_MAX_LIMIT, &value);
+	b->class.limit = value;
+	return wrong;
+}
+
+static const char *read_memory(struct policy_builder *b, const char *text)
+{
+	return policy_read_size(text, 64 << 10, 1 << 30, &b->class.memory);
+}
+
+static const char *read_default_in(struct policy_builder *b, const char *text)
+{
+	__u32 verdict = VSFQ_ACCEPT;
+	const char *wrong;
+
+	wrong = policy_read_word(policy_verdicts, text, &verdict);
+	b->policy->defaults[VSFQ_IN] = verdict;
+	if (!wrong && verdict == VSFQ_DROP)
+		wrong = "is not possible: a refused connection gets a RST "
+			"(say reject)";
+	return wrong;
+}
+
+static const char *read_default_out(struct policy_builder *b, const char *text)
+{
+	__u32 verdict = VSFQ_ACCEPT;
+	const char *wrong;
+
+	wrong = policy_read_word(policy_verdicts, text, &verdict);
+	b->policy->defaults[VSFQ_OUT] = verdict;
+	if (!wrong && verdict == VSFQ_REJECT)
+		wrong = "is not possible: nothing can tell a caller (say drop)";
+	return wrong;
+}
+
+static const struct {
+	const char *name;
+	const char *(*read)(struct policy_builder *b, const char *text);
+} readers[] = {
+	{ "default-in", read_default_in },
+	{ "default-out", read_default_out },
+	{ "weight", read_weight },
+	{ "limit", read_limit },
+	{ "memory", read_memory },
+	{ "direction", read_direction },
+	{ "type", read_type },
+	{ "local-cid", read_local_cid },
+	{ "local-port", read_local_port },
+	{ "remote-cid", read_remote_cid },
+	{ "remote-port", read_remote_port },
+	{ "device", read_device },
+	{ "cgroup", read_cgroup },
+	{ "class", read_class },
+	{ "verdict", read_verdict },
+};
+
+const char *policy_build_value(struct policy_builder *b, const char *option,
+			       const char *text)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(readers) / sizeof(readers[0]); i++)
+		if (!strcmp(readers[i].name, option))
+			return readers[i].read(b, text);
+	return "is no option of a policy";
+}
+
+static void start_rule(struct policy_builder *b)
+{
+	memset(&b->rule, 0, sizeof(b->rule));
+	policy_read_cid("any", &b->rule.local_cid);
+	policy_read_cid("any", &b->rule.remote_cid);
+	b->rule.directions = ALL_DIRECTIONS;
+	b->rule.types = 0xff;
+	b->has_verdict = false;
+	b->has_class = false;
+}
+
+static void start_class(struct policy_builder *b)
+{
+	memset(&b->class, 0, sizeof(b->class));
+	b->class.weight = 1;
+	b->class.limit = VSFQ_LIMIT_DATAGRAMS;
+	b->class.memory = VSFQ_LIMIT_MEMORY;
+}
+
+const char *policy_build_class(struct policy_builder *b, const char *name)
+{
+	const char *wrong;
+	int i;
+
+	wrong = policy_read_name(name, b->class.name);
+	if (wrong)
+		return wrong;
+	i = find_class(b->policy, name);
+	if (i < 0)
+		i = find_class(b->policy, "");
+	if (i < 0)
+		return "is one class too many: 16 is the limit, "
+		       "stream and dgram included";
+	b->policy->class[i] = b->class;
+	start_class(b);
+	return NULL;
+}
+
+/* A verdict must be one that the kernel can carry out: see vsfq.conf(5). */
+static const char *check_verdict(const struct vsfq_rule *r)
+{
+	if (r->verdict == VSFQ_REJECT && r->directions != 1 << VSFQ_IN)
+		return "is possible with direction = in only: nothing can "
+		       "tell a caller (say drop)";
+	if (r->verdict == VSFQ_DROP && r->directions & 1 << VSFQ_IN &&
+	    r->types & CONNECTIONS)
+		return "is possible with direction = out or type = dgram only: "
+		       "a refused connection gets a RST (say reject)";
+	return NULL;
+}
+
+const char *policy_build_rule(struct policy_builder *b, const char **option)
+{
+	struct vsfq_policy *p = b->policy;
+	const char *wrong;
+
+	*option = NULL;
+	if (b->has_verdict && b->has_class)
+		return "has both a verdict and a class";
+	if (!b->has_verdict && !b->has_class)
+		return "has neither a verdict nor a class";
+	if (b->has_class)
+		b->rule.verdict = VSFQ_CLASS;
+	*option = "verdict";
+	wrong = check_verdict(&b->rule);
+	if (wrong)
+		return wrong;
+	*option = "cgroup";
+	if (b->rule.cgroup && b->rule.directions != 1 << VSFQ_OUT)
+		return "needs direction = out: what arrives has no cgroup";
+	*option = NULL;
+	if (p->rules == VSFQ_MAX_RULES)
+		return "is one too many: 1024 is the limit";
+	p->rule[p->rules++] = b->rule;
+	start_rule(b);
+	return NULL;
+}
+
+void policy_build_start(struct policy_builder *b, struct vsfq_policy *policy)
+{
+	memset(policy, 0, sizeof(*policy));
+	memset(b, 0, sizeof(*b));
+	b->policy = policy;
+	start_rule(b);
+	start_class(b);
+	policy->class[VSFQ_CLASS_STREAM] = b->class;
+	strcpy(policy->class[VSFQ_CLASS_STREAM].name, "stream");
+	policy->class[VSFQ_CLASS_DGRAM] = b->class;
+	strcpy(policy->class[VSFQ_CLASS_DGRAM].name, "dgram");
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A policy from the values of its options, one after the other. */
+#ifndef LOADER_POLICY_BUILD_H
+#define LOADER_POLICY_BUILD_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+
+#include "../bpf/policy.h"
+
+struct policy_builder {
+	struct vsfq_policy *policy;
+	struct vsfq_class_settings class;	/* that is being described */
+	struct vsfq_rule rule;
+	bool has_verdict;
+	bool has_class;
+};
+
+/* Begin with the defaults. */
+void policy_build_start(struct policy_builder *b, struct vsfq_policy *policy);
+
+/* These return NULL, or what is wrong. */
+const char *policy_build_value(struct policy_builder *b, const char *option,
+			       const char *text);
+const char *policy_build_class(struct policy_builder *b, const char *name);
+
+/* Here "option" is the one to blame, NULL if it is the rule as such. */
+const char *policy_build_rule(struct policy_builder *b, const char **option);
+
+#endif
