@@ -35,7 +35,7 @@ static const char *read_type(struct policy_builder *b, const char *text)
 	if (wrong)
 		return wrong;
 	/* All of them until one is named. */
-	if (b->rule.types == 0xff)
+	if (b->rule.types == POLICY_ANY_TYPE)
 		b->rule.types = 0;
 	if (b->rule.types & 1 << type)
 		return "is named twice";
@@ -219,7 +219,7 @@ static void start_rule(struct policy_builder *b)
 	policy_read_cid("any", &b->rule.local_cid);
 	policy_read_cid("any", &b->rule.remote_cid);
 	b->rule.directions = ALL_DIRECTIONS;
-	b->rule.types = 0xff;
+	b->rule.types = POLICY_ANY_TYPE;
 	b->has_verdict = false;
 	b->has_class = false;
 }

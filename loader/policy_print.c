@@ -46,23 +46,20 @@ static void print_ports(const char *name, const struct vsfq_range *r, int count,
 	fprintf(file, "}  ");
 }
 
-/* Of a set of bits, those that the table has; none of all that it has. */
-static void print_set(const char *name, const struct policy_word *words,
-		      __u32 set, FILE *file)
+/* To name all of them is not the same as to name none: there may be others. */
+static void print_types(__u8 types, FILE *file)
 {
 	const struct policy_word *w;
-	__u32 all = 0, first = 1;
+	bool first = true;
 
-	for (w = words; w->word; w++)
-		all |= 1U << w->value;
-	if ((set & all) == all)
+	if (types == POLICY_ANY_TYPE)
 		return;
-	fprintf(file, "%s = {", name);
-	for (w = words; w->word; w++) {
-		if (!(set >> w->value & 1))
+	fprintf(file, "type = {");
+	for (w = policy_types; w->word; w++) {
+		if (!(types >> w->value & 1))
 			continue;
 		fprintf(file, "%s%s", first ? "" : ", ", w->word);
-		first = 0;
+		first = false;
 	}
 	fprintf(file, "}  ");
 }
@@ -74,7 +71,7 @@ static void print_rule(const struct vsfq_policy *p, const struct vsfq_rule *r,
 	if (r->directions == 1 << VSFQ_IN || r->directions == 1 << VSFQ_OUT)
 		fprintf(file, "direction = %s  ",
 			policy_word(policy_directions, r->directions >> 1));
-	print_set("type", policy_types, r->types, file);
+	print_types(r->types, file);
 	print_cid("local-cid", &r->local_cid, file);
 	print_ports("local-port", r->local_port, r->local_ports, file);
 	print_cid("remote-cid", &r->remote_cid, file);

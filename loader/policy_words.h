@@ -11,6 +11,7 @@
 #define POLICY_TYPE_STREAM	1	/* as in the packet's header */
 #define POLICY_TYPE_SEQPACKET	2
 #define POLICY_TYPE_DGRAM	3
+#define POLICY_ANY_TYPE		0xff	/* as a set of bits */
 
 struct policy_word {
 	const char *word;
