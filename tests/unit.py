@@ -105,7 +105,7 @@ verdict = accept }
 rule { direction = out  cgroup = "/a b/c"  verdict = drop }
 rule { direction = out  cgroup = "/"  class = stream }
 rule { direction = in  type = {dgram}  verdict = drop }
-rule { type = {stream, seqpacket, dgram}  local-port = {any}  verdict = accept }
+rule { type = {stream, seqpacket, dgram}  local-port = {any}  class = dgram }
 """
 
 
