@@ -232,26 +232,30 @@ def test_never_a_mixture(t):
 
 
 def run_time(t, vm, command):
-    """What the egress classifier takes per packet of @command, in ns."""
+    """What the egress classifier takes per packet of @command, in ns: the
+    least of several, as the emulator may be stopped in the middle of one."""
     show = "%s -j prog show pinned /sys/fs/bpf/vsfq/%s/vsfq_egress" % (
         t.tool("bpftool"), GUEST_DEV)
-    before, after = (json.loads(text) for text in (
-        t.run(vm, show), (t.run(vm, command), t.run(vm, show))[1]))
-    count, time = (after.get(key, 0) - before.get(key, 0)
-                   for key in ("run_cnt", "run_time_ns"))
-    t.check(count >= 300, "%d runs" % count)
-    return time / count
+    least = float("inf")
+    before = json.loads(t.run(vm, show))
+    for _ in range(4):
+        t.run(vm, command)
+        after = json.loads(t.run(vm, show))
+        count, time = (after.get(key, 0) - before.get(key, 0)
+                       for key in ("run_cnt", "run_time_ns"))
+        t.check(count >= 300, "%d runs" % count)
+        least = min(least, time / count)
+        before = after
+    return least
 
 
 def test_many_rules_cost_little(t):
     """A flood is judged once, however long the list."""
-    vm, other = t.bed.guest, t.bed.host
+    vm = t.bed.guest
     attach(t, vm)
-    serve(t, other)
     t.run(vm, "echo 1 > /proc/sys/kernel/bpf_stats_enabled")
     t.cleanup(vm, "echo 0 > /proc/sys/kernel/bpf_stats_enabled")
-    flood = "%s flood 2 %d 1000" % (PROBE, OPEN)
-    run_time(t, vm, flood)      # the emulator has seen it, from here on
+    flood = "%s flood 2 %d 1000" % (PROBE, SILENT)
     took = {0: run_time(t, vm, flood)}
     for rules in 10, 1000:
         apply(t, vm, rules * "rule { direction = out remote-port = 9 "
