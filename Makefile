@@ -69,7 +69,8 @@ print-kernel:		## the path of the bzImage (use make -s)
 libbpf bpftool: $(BPFTOOL)	## from the kernel's source
 
 .PHONY: check demo bench vm
-check: $(KERNEL) all build/test_load build/test_match build/fuzz_parse	## all tests, or those of TESTS=pattern
+CHECK_PROGRAMS := $(addprefix build/,test_load test_match fuzz_parse vshostile)
+check: $(KERNEL) all $(CHECK_PROGRAMS)	## all tests, or those of TESTS=pattern
 	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) tests/run $(TESTS)
 
 demo: $(KERNEL) all	## floods against streams, with and without vsfq
