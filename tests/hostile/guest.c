@@ -89,6 +89,7 @@ int guest_hear(struct guest *guest, unsigned int n)
 
 	while (n--) {
 		while (!ring_used(&guest->dev.rx, &elem)) {
+			ring_kick(&guest->dev.rx);
 			err = device_wait(&guest->dev, PATIENCE_MS);
 			if (err)
 				return err;
