@@ -23,10 +23,11 @@ SCHEDULED = "ip link set $DEV up && tc qdisc replace dev $DEV root "
 # that is held up by the other guest lets it wait for ever.
 WORST_MS = 5000
 
-# What may be missing after 200,000 packets, in kB. Measured: 130 and 500; the
-# allocators keep some. A leak of the smallest skb (1 KiB) in 0.5 % of packets
-# exceeds the first, one of 64 KiB in 0.03 % the second.
-BOUNDS = {"Slab": 1024, "MemAvailable": 4096}
+# What may be missing after 200,000 packets, in kB. Measured: 130, and 500 to
+# 7,000; the allocators keep some, pages above all on lists of each CPU, which do
+# not count as available. A leak of the smallest skb (1 KiB) in 0.5 % of packets
+# exceeds the first, one of 64 KiB in 0.13 % the second.
+BOUNDS = {"Slab": 1024, "MemAvailable": 16384}
 # Sockets that were closed wait 8 s for their peer's answer.
 SETTLE_SECONDS = 30
 
