@@ -74,7 +74,7 @@ static const char *read_cgroup(struct policy_builder *b, const char *text)
 	return NULL;
 }
 
-static int find_class(const struct vsfq_policy *p, const char *name)
+int policy_find_class(const struct vsfq_policy *p, const char *name)
 {
 	int i;
 
@@ -86,7 +86,7 @@ static int find_class(const struct vsfq_policy *p, const char *name)
 
 static const char *read_class(struct policy_builder *b, const char *text)
 {
-	int class = *text ? find_class(b->policy, text) : -1;
+	int class = *text ? policy_find_class(b->policy, text) : -1;
 
 	if (class < 0)
 		return "is no class that was described above";
@@ -240,9 +240,9 @@ const char *policy_build_class(struct policy_builder *b, const char *name)
 	wrong = policy_read_name(name, b->class.name);
 	if (wrong)
 		return wrong;
-	i = find_class(b->policy, name);
+	i = policy_find_class(b->policy, name);
 	if (i < 0)
-		i = find_class(b->policy, "");
+		i = policy_find_class(b->policy, "");
 	if (i < 0)
 		return "is one class too many: 16 is the limit, "
 		       "stream and dgram included";

@@ -16,6 +16,9 @@ struct policy_builder {
 	bool has_class;
 };
 
+/* The number of the class of this name, of a free one if it is empty, or -1. */
+int policy_find_class(const struct vsfq_policy *policy, const char *name);
+
 /* Begin with the defaults. */
 void policy_build_start(struct policy_builder *b, struct vsfq_policy *policy);
 

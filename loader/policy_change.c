@@ -7,6 +7,7 @@
 #include <sys/vfs.h>
 
 #include "policy.h"
+#include "policy_build.h"
 #include "policy_change.h"
 
 #define CGROUPS		"/sys/fs/cgroup"
@@ -37,16 +38,6 @@ const char *policy_find_cgroups(struct vsfq_policy *policy)
 	return NULL;
 }
 
-static int find_class(const struct vsfq_policy *p, const char *name)
-{
-	int i;
-
-	for (i = 0; i < VSFQ_MAX_CLASSES; i++)
-		if (!strcmp(p->class[i].name, name))
-			return i;
-	return -1;
-}
-
 /* A number that neither has, or else one that only the old policy has. */
 static int free_class(const struct vsfq_policy *kept,
 		      const struct vsfq_policy *old)
@@ -56,7 +47,7 @@ static int free_class(const struct vsfq_policy *kept,
 	for (i = 0; i < VSFQ_MAX_CLASSES; i++)
 		if (!*kept->class[i].name && !*old->class[i].name)
 			return i;
-	return find_class(kept, "");
+	return policy_find_class(kept, "");
 }
 
 void policy_keep_classes(struct vsfq_policy *p, const struct vsfq_policy *old)
@@ -67,7 +58,7 @@ void policy_keep_classes(struct vsfq_policy *p, const struct vsfq_policy *old)
 	memset(&kept, 0, sizeof(kept));
 	for (i = 0; i < VSFQ_MAX_CLASSES; i++) {
 		number[i] = *p->class[i].name ?
-			    find_class(old, p->class[i].name) : -1;
+			    policy_find_class(old, p->class[i].name) : -1;
 		if (number[i] >= 0)
 			kept.class[number[i]] = p->class[i];
 	}
