@@ -52,6 +52,14 @@ def up(t):
     t.guest("ip link set %s up" % GUEST_DEV)
 
 
+def attach_all(t, vm):
+    """Attach every vsock device of @vm and set it up, for the caller to undo
+    or to leave: it takes long in an emulated guest."""
+    t.run(vm, "for d in $(ls /sys/class/net | grep vsock); do"
+          " ip link set $d up || exit 1; done; %s attach all" % VSFQ,
+          limit=300)
+
+
 def serve(bed, port=5000):
     """Start the server in the host; it ends with the bed."""
     job = bed.host.start("exec %s server --port %d" % (VSLOAD, port), 86400)

@@ -3,6 +3,8 @@
 
 import json
 
+from load import attach_all
+
 BED = "pair"
 
 VSFQ = "build/vsfq"
@@ -10,12 +12,10 @@ VSLOAD = "build/vsload"
 
 
 def attach(t, vm):
-    t.run(vm, "for d in $(ls /sys/class/net | grep vsock); do"
-          " ip link set $d up || exit 1; done")
     t.cleanup(vm, "for d in $(ls /sys/class/net | grep vsock); do"
               " ip link set $d down; done")
     t.cleanup(vm, VSFQ + " detach all")
-    t.run(vm, VSFQ + " attach all", limit=180)
+    attach_all(t, vm)
 
 
 def classes(t, vm):

@@ -5,7 +5,7 @@ policy takes the place of another in one step."""
 import json
 import re
 
-from load import GUEST_DEV
+from load import GUEST_DEV, attach_all
 
 BED = "pair"
 
@@ -50,13 +50,6 @@ def apply(t, vm, text, path=FILE):
     t.run(vm, "%s apply %s" % (VSFQ, path))
 
 
-def attach(t, vm):
-    """Stays for the tests that follow: it takes long in an emulated guest."""
-    t.run(vm, "for d in $(ls /sys/class/net | grep vsock); do"
-          " ip link set $d up || exit 1; done; %s attach all" % VSFQ,
-          limit=300)
-
-
 def serve(t, vm):
     t.start_server(vm, "%s serve %s" % (PROBE, SERVED), "serving")
 
@@ -97,7 +90,7 @@ def test_verdicts(t):
     policy is there before the devices are attached."""
     for vm, other in others(t):
         apply(t, vm, RULES)
-        attach(t, vm)
+        attach_all(t, vm)
         serve(t, other)
         serve(t, vm)
         have = probe(t, other, CIDS[vm.name], ("stream", OPEN),
@@ -131,7 +124,7 @@ def test_classes(t):
     request matched, and so is what the qdisc serves."""
     for vm, other in others(t):
         apply(t, vm, RULES)
-        attach(t, vm)
+        attach_all(t, vm)
         serve(t, other)
         expect(t, probe(t, vm, CIDS[other.name], ("stream", BULK),
                         ("dgram", BULK)),
@@ -149,7 +142,7 @@ def test_connection_survives(t):
     """A policy that would refuse its request lets it be; and it is in
     another class at once."""
     for vm, other in others(t):
-        attach(t, vm)
+        attach_all(t, vm)
         serve(t, other)
         job = t.start(vm, "%s hold %d %d /run/enough" %
                       (PROBE, CIDS[other.name], OPEN), limit=120)
@@ -181,7 +174,7 @@ def test_cgroup_and_device(t):
     t.cleanup(vm, "rmdir /sys/fs/cgroup/vsfq/child /sys/fs/cgroup/vsfq")
     apply(t, vm, "rule { direction = out device = other0 verdict = drop }\n"
           "rule { direction = out cgroup = /vsfq verdict = drop }")
-    attach(t, vm)
+    attach_all(t, vm)
     serve(t, other)
     stream = "stream:%d:%d" % (CIDS[other.name], OPEN)
     dgram = "dgram:%d:%d:7777" % (CIDS[other.name], OPEN)
@@ -209,7 +202,7 @@ def test_never_a_mixture(t):
     """Whoever both policies accept is accepted while they take turns: new
     connections, and a flood, whose datagrams see each moment of it."""
     vm, other = t.bed.host, t.bed.guest
-    attach(t, vm)
+    attach_all(t, vm)
     serve(t, vm)
     write(t, vm, ONE, "/run/one.conf")
     write(t, vm, OTHER, "/run/other.conf")
@@ -252,7 +245,7 @@ def run_time(t, vm, command):
 def test_many_rules_cost_little(t):
     """A flood is judged once, however long the list."""
     vm = t.bed.guest
-    attach(t, vm)
+    attach_all(t, vm)
     t.run(vm, "echo 1 > /proc/sys/kernel/bpf_stats_enabled")
     t.cleanup(vm, "echo 0 > /proc/sys/kernel/bpf_stats_enabled")
     flood = "%s flood 2 %d 1000" % (PROBE, SILENT)
