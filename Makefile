@@ -25,10 +25,10 @@ KERNEL ?= $(KERNEL_DIR)/bzImage
 LIBBPF := $(KERNEL_DIR)/tools
 BPFTOOL := $(KERNEL_DIR)/tools/bpftool
 
-include bpf/build.mk loader/build.mk tests/load/build.mk \
-	tests/hostile/build.mk tests/policy/build.mk
-
 MANUALS := $(patsubst docs/%.scd,build/%,$(wildcard docs/*.scd))
+
+include bpf/build.mk loader/build.mk tests/load/build.mk \
+	tests/hostile/build.mk tests/policy/build.mk packaging/build.mk
 
 .PHONY: all bpf
 all: build/vsfq build/vsload $(MANUALS)	## vsfq, vsload and their manual pages
@@ -87,4 +87,5 @@ clean:			## remove build/ (the cached kernel stays)
 	rm -rf build
 
 help:			## this list
-	@sed -n 's/^\([a-z -]*\):.*## /\1	/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z -]*\):.*## /\1	/p' Makefile packaging/build.mk | \
+		expand -t 20
