@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Where things go on a machine; included by the top Makefile, runs from there.
+# Packages: dpkg-dev (make deb)
 
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
@@ -56,7 +57,7 @@ $(EXAMPLE): docs/vsfq.conf.5.scd
 	sed -n '/^# EXAMPLE/,/^# ERRORS/{/^```/,/^```/{/^```/!p}}' $< > $@
 
 # Builds nothing: root has another cache, and would build a kernel there.
-.PHONY: install uninstall
+.PHONY: install uninstall deb
 install:		## what make has built; DESTDIR= PREFIX=/usr/local
 	@test -e $(EXAMPLE) || { echo "vsfq: run make first" >&2; exit 1; }
 	$(install_programs)
@@ -66,3 +67,6 @@ install:		## what make has built; DESTDIR= PREFIX=/usr/local
 
 uninstall:		## remove it again; a policy in /etc/vsfq stays
 	rm -f $(foreach f,$(PROGRAMS) $(UNITS) $(DATA),$(call destination,$f))
+
+deb: all		## a Debian package, in build/
+	packaging/deb.sh

@@ -15,6 +15,8 @@ packages=(
 	libmnl-dev llvm-19 scdoc
 	# the test bed, and the kernel's own vsock tests
 	busybox-static cpio ethtool gnuplot-nox iproute2 liburing-dev qemu-system-x86
+	# the Debian package; what reads the units, the rule, the completions
+	dpkg-dev lintian man-db systemd udev zsh
 )
 
 missing=()
