@@ -844,6 +844,7 @@ static __always_inline void count_sent(struct vsfq_class_queue *c, __u32 class,
 	c->vtime += p ? vtime / (p->class[class % VSFQ_MAX_CLASSES].weight ?: 1) :
 			vtime;
 	c->sojourn[log2_above(usecs) % VSFQ_NR_BUCKETS]++;
+	c->sojourn_sum += usecs;
 }
 
 SEC("struct_ops")

@@ -101,6 +101,7 @@ struct vsfq_class_queue {
 	__u32 datagrams;		/* queued, of them droppable */
 	__u64 drops[VSFQ_NR_DROPS];
 	__u64 sojourn[VSFQ_NR_BUCKETS];	/* bucket n: below 2^n usecs */
+	__u64 sojourn_sum;		/* of all that left, usecs */
 
 	__u64 vtime;			/* service received over weight */
 	struct vsfq_list fresh;		/* flows that go first */
