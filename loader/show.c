@@ -1,216 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * Whatever is shown is first put together as JSON: with -j it is printed as it
- * is, without it a few lines of text are made of the same values.
- */
-#include <errno.h>
-#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "choose.h"
-#include "classifier.h"
 #include "device.h"
-#include "policy_map.h"
 #include "reason.h"
-#include "sched.h"
+#include "report.h"
 #include "show.h"
 #include "vsfq.h"
 
-/* Of the policy in force, which gives names to classes. */
-static struct vsfq_policy policy = {
-	.class[VSFQ_CLASS_STREAM].name = "stream",
-	.class[VSFQ_CLASS_DGRAM].name = "dgram",
-};
-
-/* NULL if the class is none, or no longer. */
-static const char *class_name(int class)
-{
-	if (class >= VSFQ_MAX_CLASSES || !*policy.class[class].name)
-		return NULL;
-	return policy.class[class].name;
-}
-
-static const char * const drop_names[VSFQ_NR_DROPS] = {
-	[VSFQ_DROP_PACKETS] = "packets",
-	[VSFQ_DROP_MEMORY] = "memory",
-	[VSFQ_DROP_POOL] = "pool",
-	[VSFQ_DROP_RESET] = "reset",
-};
-
-static const char * const type_names[] = {
-	"unknown", "stream", "seqpacket", "dgram",
-};
-
-static json_t *json_stats(const struct vsfq_stats *s)
-{
-	return json_pack("{s:I, s:I, s:I}", "packets", (json_int_t)s->packets,
-			 "bytes", (json_int_t)s->bytes,
-			 "cost", (json_int_t)s->cost);
-}
-
-static json_t *json_drops(const struct vsfq_class_queue *c)
-{
-	json_t *drops = json_object();
-	int i;
-
-	for (i = 0; i < VSFQ_NR_DROPS; i++)
-		json_object_set_new(drops, drop_names[i],
-				    json_integer(c->drops[i]));
-	return drops;
-}
-
-/* An upper bound of the time that so much of the packets waited, in usecs. */
-static json_int_t percentile(const struct vsfq_class_queue *c, int percent)
-{
-	__u64 sum = 0, total = 0;
-	int i;
-
-	for (i = 0; i < VSFQ_NR_BUCKETS; i++)
-		total += c->sojourn[i];
-	for (i = 0; i < VSFQ_NR_BUCKETS - 1; i++) {
-		sum += c->sojourn[i];
-		if (sum * 100 >= total * percent)
-			break;
-	}
-	return total ? (json_int_t)1 << i : 0;
-}
-
-static void add_queue(json_t *class, const struct vsfq_class_queue *c)
-{
-	json_object_set_new(class, "backlog",
-			    json_pack("{s:i, s:I, s:I}",
-				      "packets", c->packets,
-				      "bytes", (json_int_t)c->bytes,
-				      "memory", (json_int_t)c->memory));
-	json_object_set_new(class, "drops", json_drops(c));
-	json_object_set_new(class, "sojourn_us",
-			    json_pack("{s:I, s:I}", "p50", percentile(c, 50),
-				      "p99", percentile(c, 99)));
-	json_object_set_new(class, "served", json_stats(&c->sent));
-}
-
-static json_t *json_classes(const struct classifier_stats *stats,
-			    const struct vsfq_queue *queue)
-{
-	json_t *class, *classes = json_array();
-	int i;
-
-	for (i = 0; i < VSFQ_MAX_CLASSES; i++) {
-		if (!class_name(i))
-			continue;
-		class = json_pack("{s:s}", "name", class_name(i));
-		if (stats) {
-			json_object_set_new(class, "sent",
-				json_stats(&stats->class[i].sent));
-			json_object_set_new(class, "received",
-				json_stats(&stats->class[i].received));
-		}
-		if (queue)
-			add_queue(class, &queue->class[i]);
-		json_array_append_new(classes, class);
-	}
-	return classes;
-}
-
-static json_t *json_qdisc(const struct qdisc *q)
-{
-	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "kind", q->kind,
-			 "bytes", (json_int_t)q->bytes,
-			 "packets", (json_int_t)q->packets,
-			 "drops", (json_int_t)q->drops,
-			 "qlen", (json_int_t)q->qlen,
-			 "backlog", (json_int_t)q->backlog);
-}
-
-static void add_flow(const struct vsfq_flow_key *key,
-		     const struct vsfq_flow_stats *stats, void *data)
-{
-	json_t *flow = json_pack("{s:I, s:I, s:I, s:I, s:s, s:s, s:I, s:I}",
-				 "local_cid", (json_int_t)key->local_cid,
-				 "local_port", (json_int_t)key->local_port,
-				 "peer_cid", (json_int_t)key->peer_cid,
-				 "peer_port", (json_int_t)key->peer_port,
-				 "type", type_names[key->type & 3],
-				 "class", class_name(stats->class) ?: "unknown",
-				 "cgroup", (json_int_t)stats->cgroup,
-				 "uid", (json_int_t)stats->uid);
-
-	json_object_set_new(flow, "sent", json_stats(&stats->sent));
-	json_object_set_new(flow, "received", json_stats(&stats->received));
-	json_array_append_new(data, flow);
-}
-
-static void add_flows(json_t *device, const char *name)
-{
-	json_t *flows = json_array();
-
-	classifier_flows(name, add_flow, flows);
-	json_object_set_new(device, "flows", flows);
-}
-
-static void add_classifier(json_t *device, const struct classifier_stats *s)
-{
-	json_object_set_new(device, "sent", json_stats(&s->device.sent));
-	json_object_set_new(device, "received",
-			    json_stats(&s->device.received));
-	json_object_set_new(device, "foreign",
-			    json_integer(s->device.foreign));
-	json_object_set_new(device, "untracked",
-			    json_integer(s->device.untracked));
-	json_object_set_new(device, "refused",
-			    json_pack("{s:I, s:I}",
-				      "in", (json_int_t)s->device.refused[0],
-				      "out", (json_int_t)s->device.refused[1]));
-}
-
-/* Either half may be missing: tc can attach the qdisc alone. */
-static json_t *json_device(const struct options *opt, const struct device *dev)
-{
-	bool attached = classifier_ifindex(dev->name) == dev->ifindex;
-	struct classifier_stats stats;
-	struct vsfq_queue queue;
-	bool queued = false;
-	struct qdisc q;
-	json_t *device;
-
-	device = json_pack("{s:s, s:i, s:b, s:b, s:s}", "device", dev->name,
-			   "ifindex", dev->ifindex, "up", dev->up,
-			   "attached", attached, "port", dev->port);
-	if (!qdisc_read(dev->ifindex, &q)) {
-		queued = qdisc_is_vsfq(&q) && !sched_read(&q, &queue);
-		json_object_set_new(device, "qdisc", json_qdisc(&q));
-	}
-	attached = attached && !classifier_read(dev->name, &stats);
-	if (attached)
-		add_classifier(device, &stats);
-	if (attached || queued)
-		json_object_set_new(device, "classes",
-				    json_classes(attached ? &stats : NULL,
-						 queued ? &queue : NULL));
-	if (attached && opt->statistics)
-		add_flows(device, dev->name);
-	return device;
-}
-
 int command_show(const struct options *opt, char **arguments)
 {
+	const char *which = arguments[0] ?: "all";
 	static struct devices list;
-	json_t *all = json_array();
-	int i, ret;
+	json_t *report;
+	int err, ret;
 
-	ret = choose_devices(opt, "show", arguments[0] ?: "all", &list);
-	policy_map_read(&policy);
-	for (i = 0; ret == EXIT_DONE && i < list.count; i++)
-		json_array_append_new(all, json_device(opt, &list.device[i]));
-	if (ret == EXIT_DONE && opt->json) {
-		json_dumpf(all, stdout, JSON_INDENT(2));
+	ret = choose_devices(opt, "show", which, &list);
+	if (ret != EXIT_DONE)
+		return ret;
+	err = report_devices(&list, opt->statistics, &report);
+	if (err)
+		return complain(opt, "cannot show \"%s\": %s", which,
+				reason(err));
+	if (opt->json) {
+		json_dumpf(report, stdout, JSON_INDENT(2));
 		putchar('\n');
-	} else if (ret == EXIT_DONE) {
-		show_text(all);
+	} else {
+		show_text(report);
 	}
-	json_decref(all);
-	return ret;
+	json_decref(report);
+	return EXIT_DONE;
 }

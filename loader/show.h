@@ -4,7 +4,7 @@
 
 #include <jansson.h>
 
-/* Print what "show" found out as text. */
+/* Print what report_devices() found out as text. */
 void show_text(const json_t *devices);
 
 #endif

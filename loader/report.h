@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the maps and the kernel tell of devices, as JSON: "show -j" prints it as
+ * it is, all other output is made of it.
+ */
+#ifndef LOADER_REPORT_H
+#define LOADER_REPORT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+struct devices;
+
+/*
+ * An array with an object per device, which the caller puts; its flows too if
+ * asked for. Returns 0, or -EPERM if the maps may not be read.
+ */
+int report_devices(const struct devices *list, bool flows, json_t **report);
+
+#endif
