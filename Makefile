@@ -28,7 +28,8 @@ BPFTOOL := $(KERNEL_DIR)/tools/bpftool
 MANUALS := $(patsubst docs/%.scd,build/%,$(wildcard docs/*.scd))
 
 include bpf/build.mk loader/build.mk tests/load/build.mk \
-	tests/hostile/build.mk tests/policy/build.mk packaging/build.mk
+	tests/hostile/build.mk tests/policy/build.mk tests/sight/build.mk \
+	packaging/build.mk
 
 .PHONY: all bpf
 all: build/vsfq build/vsload $(MANUALS)	## vsfq, vsload and their manual pages
@@ -69,7 +70,8 @@ print-kernel:		## the path of the bzImage (use make -s)
 libbpf bpftool: $(BPFTOOL)	## from the kernel's source
 
 .PHONY: check demo bench vm
-CHECK_PROGRAMS := $(addprefix build/,test_load test_match fuzz_parse vshostile)
+CHECK_PROGRAMS := $(addprefix build/,test_load test_match fuzz_parse \
+	print_metrics vshostile)
 check: $(KERNEL) all $(CHECK_PROGRAMS)	## all tests, or those of TESTS=pattern
 	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) tests/run $(TESTS)
 

@@ -15,6 +15,7 @@ int command_help(const struct options *opt, char **arguments)
 	       "  -s, --statistics  more figures\n"
 	       "  -n, --dry-run     with apply: print what would change\n"
 	       "  -o, --overhead N  with attach: time of a packet in bytes\n"
+	       "  -t, --textfile D  with metrics: write D/vsfq.prom\n"
 	       "  -v, --verbose     messages of libbpf; twice: its debugging\n"
 	       "  -h, --help        the same as help\n");
 	return EXIT_DONE;

@@ -16,6 +16,8 @@ const struct command commands[] = {
 	  1, 1, command_detach },
 	{ "show", "[DEV]", "devices, classes, drops; with -s also flows",
 	  0, 1, command_show },
+	{ "metrics", "", "the figures of show in the format of Prometheus",
+	  0, 0, command_metrics },
 	{ "check", "[FILE]", "tell whether a policy file is right",
 	  0, 1, command_check },
 	{ "apply", "[FILE]", "put the policy of a file in force",
@@ -32,6 +34,7 @@ static const struct option long_options[] = {
 	{ "statistics", no_argument, NULL, 's' },
 	{ "dry-run", no_argument, NULL, 'n' },
 	{ "overhead", required_argument, NULL, 'o' },
+	{ "textfile", required_argument, NULL, 't' },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
 	{ }
@@ -90,7 +93,7 @@ int main(int argc, char **argv)
 	int c;
 
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, "jsno:vh", long_options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "jsno:t:vh", long_options, NULL)) != -1) {
 		switch (c) {
 		case 'j':
 			opt.json = true;
@@ -105,6 +108,12 @@ int main(int argc, char **argv)
 			if (!parse_overhead(&opt, optarg))
 				return usage_error(&opt, "not an overhead",
 						   optarg);
+			break;
+		case 't':
+			if (!*optarg)
+				return usage_error(&opt, "not a directory",
+						   optarg);
+			opt.textfile = optarg;
 			break;
 		case 'v':
 			opt.verbose++;

@@ -19,6 +19,7 @@ struct options {
 	bool dry_run;
 	int verbose;
 	unsigned int overhead;		/* 0: as compiled */
+	const char *textfile;		/* a directory, NULL: to stdout */
 };
 
 struct command {
@@ -35,6 +36,7 @@ extern const struct command commands[];
 int command_attach(const struct options *opt, char **arguments);
 int command_detach(const struct options *opt, char **arguments);
 int command_show(const struct options *opt, char **arguments);
+int command_metrics(const struct options *opt, char **arguments);
 int command_check(const struct options *opt, char **arguments);
 int command_apply(const struct options *opt, char **arguments);
 int command_policy(const struct options *opt, char **arguments);

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The tests of what administrators look at; included by the top Makefile after
+# loader/build.mk, runs from there.
+
+build/print_metrics: tests/sight/print_metrics.c build/loader/metrics_text.o
+	$(CC) $(LOADER_CFLAGS) -Iloader $(CFLAGS) $(LDFLAGS) -o $@ $^ -ljansson

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What an administrator looks at, on real devices of both sides."""
+
+import json
+
+import prometheus
+from load import GUEST_DEV
+
+BED = "pair"
+
+VSFQ = "build/vsfq"
+VSLOAD = "build/vsload"
+
+
+def attach(t, vm):
+    t.run(vm, "for d in $(ls /sys/class/net | grep vsock); do"
+          " ip link set $d up || exit 1; done; %s attach all" % VSFQ,
+          limit=300)
+
+
+def value(families, name, **found):
+    """The one sample of a family without parts that has these labels."""
+    return families[name].samples[name, tuple(sorted(found.items()))]
+
+
+def test_metrics(t):
+    """They are the figures of show, of every class and in its order of
+    magnitude of time, and the file is what is printed."""
+    vm = t.bed.guest
+    attach(t, vm)
+    t.serve(t.bed.host, 5060)
+    t.guest("%s client --port 5060 --duration 2 --streams 2 --ping 1" %
+            VSLOAD, limit=90)
+    shown = json.loads(t.run(vm, VSFQ + " -j show"))[0]
+    t.run(vm, "mkdir -p /run/textfile && %s metrics -t /run/textfile" % VSFQ)
+    t.cleanup(vm, "rm -r /run/textfile")
+    t.equal(t.run(vm, "cd /run/textfile && stat -c '%a %n' $(ls -A)"),
+            "644 vsfq.prom\n", "files")
+    found = prometheus.parse(t.run(vm, "cat /run/textfile/vsfq.prom"))
+    t.equal(value(found, "vsfq_device_up", device=GUEST_DEV), 1, "up")
+    for c in shown["classes"]:
+        where = {"device": GUEST_DEV, "class": c["name"]}
+        for way, name in ("in", "received"), ("out", "sent"):
+            have = value(found, "vsfq_packets_total", direction=way, **where)
+            t.check(have >= c[name]["packets"], "%s %s: %r" %
+                    (name, c["name"], have))
+        count = found["vsfq_queue_time_seconds"].samples[
+            "vsfq_queue_time_seconds_count", tuple(sorted(where.items()))]
+        t.check(count >= c["served"]["packets"], "histogram of %r" % where)
+    check_time(t, found, shown["classes"])
+
+
+def check_time(t, found, classes):
+    """The mean lies between the shortest and the longest time there was."""
+    for c in classes:
+        if not c["served"]["packets"]:
+            continue
+        labels = tuple(sorted({"device": GUEST_DEV,
+                               "class": c["name"]}.items()))
+        samples = found["vsfq_queue_time_seconds"].samples
+        mean = samples["vsfq_queue_time_seconds_sum", labels] / \
+            samples["vsfq_queue_time_seconds_count", labels]
+        filled = [i for i, n in enumerate(c["sojourn_us"]["buckets"]) if n]
+        t.check(2 ** filled[0] / 4e6 <= mean <= 2 ** filled[-1] / 1e6,
+                "a mean of %g s with %r" % (mean, c["sojourn_us"]))
