@@ -15,28 +15,47 @@ static const char * const directions[] = { "egress", "ingress" };
 
 #define NR_DIRECTIONS	2
 
-static int link_ifindex(struct bpf_link *link)
+static int link_info(const char *name, const char *direction,
+		     struct bpf_link_info *info)
 {
-	struct bpf_link_info info = { };
-	__u32 size = sizeof(info);
+	__u32 size = sizeof(*info);
+	int fd, err;
 
-	if (bpf_link_get_info_by_fd(bpf_link__fd(link), &info, &size))
-		return -errno;
-	return info.tcx.ifindex;
+	memset(info, 0, size);
+	fd = pins_open(name, direction);
+	if (fd < 0)
+		return fd;
+	err = bpf_link_get_info_by_fd(fd, info, &size);
+	close(fd);
+	return err;
 }
 
 int classifier_ifindex(const char *name)
 {
-	struct bpf_link *link;
-	char path[PATH_MAX];
-	int ifindex;
+	struct bpf_link_info info;
+	int err = link_info(name, directions[0], &info);
 
-	link = bpf_link__open(pins_path(path, name, directions[0]));
-	if (!link)
-		return -errno;
-	ifindex = link_ifindex(link);
-	bpf_link__destroy(link);
-	return ifindex;
+	return err ?: info.tcx.ifindex;
+}
+
+__u32 classifier_program(const char *name, bool egress)
+{
+	struct bpf_link_info info;
+	int err = link_info(name, directions[!egress], &info);
+
+	return err ? 0 : info.prog_id;
+}
+
+bool classifier_is_current(const char *name)
+{
+	struct classify__rodata theirs;
+	const void *elf;
+	size_t size;
+
+	elf = classify__elf_bytes(&size);
+	return pins_constants(name, &theirs, sizeof(theirs)) >=
+	       (int)sizeof(theirs) &&
+	       theirs.build == pins_build(elf, size);
 }
 
 /*
@@ -53,8 +72,9 @@ static struct bpf_link *take_link(const struct device *dev, const char *way,
 
 	*old = 0;
 	link = bpf_link__open(pins_path(path, dev->name, way));
-	if (!link || link_ifindex(link) != dev->ifindex ||
-	    bpf_link_get_info_by_fd(bpf_link__fd(link), &info, &size)) {
+	if (!link ||
+	    bpf_link_get_info_by_fd(bpf_link__fd(link), &info, &size) ||
+	    info.tcx.ifindex != dev->ifindex) {
 		bpf_link__destroy(link);
 		return bpf_program__attach_tcx(prog, dev->ifindex, NULL);
 	}
@@ -172,19 +192,11 @@ int classifier_detach(const char *name)
 	return pins_remove(name);
 }
 
-static int open_map(const char *name, const char *map)
-{
-	char path[PATH_MAX];
-
-	return bpf_obj_get(pins_path(path, name, map));
-}
-
 static int read_array(const char *name, const char *map, int count,
 		      void *values, int size)
 {
-	int fd = open_map(name, map);
+	int err = 0, fd = pins_open_map(name, map, size);
 	__u32 i;
-	int err = 0;
 
 	if (fd < 0)
 		return fd;
@@ -212,7 +224,7 @@ int classifier_flows(const char *name,
 {
 	struct vsfq_flow_key key, *previous = NULL;
 	struct vsfq_flow_stats stats;
-	int i, fd = open_map(name, "flows");
+	int i, fd = pins_open_map(name, "flows", sizeof(stats));
 
 	if (fd < 0)
 		return fd;

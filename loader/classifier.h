@@ -23,6 +23,12 @@ int classifier_detach(const char *name);
 /* The device it is attached to; 0 if that device is gone. */
 int classifier_ifindex(const char *name);
 
+/* Did this version attach it? With whatever overhead. */
+bool classifier_is_current(const char *name);
+
+/* The id of the program that it has on this hook, 0 if that is unknown. */
+__u32 classifier_program(const char *name, bool egress);
+
 struct classifier_stats {
 	struct vsfq_device_stats device;
 	struct vsfq_class_stats class[VSFQ_MAX_CLASSES];

@@ -28,6 +28,33 @@ const char *pins_path(char path[PATH_MAX], const char *owner,
 	return path;
 }
 
+int pins_open(const char *owner, const char *object)
+{
+	char path[PATH_MAX];
+	int fd = bpf_obj_get(pins_path(path, owner, object));
+
+	return fd == -EACCES ? -EPERM : fd;
+}
+
+int pins_open_map(const char *owner, const char *object, size_t value_size)
+{
+	struct bpf_map_info info = { };
+	__u32 size = sizeof(info);
+	int fd, err = 0;
+
+	fd = pins_open(owner, object);
+	if (fd < 0)
+		return fd;
+	if (bpf_map_get_info_by_fd(fd, &info, &size))
+		err = -errno;
+	else if (info.value_size != value_size)
+		err = -EPROTO;
+	if (!err)
+		return fd;
+	close(fd);
+	return err;
+}
+
 static int make_directory(const char *path)
 {
 	if (mkdir(path, 0700) && errno != EEXIST)
@@ -35,13 +62,19 @@ static int make_directory(const char *path)
 	return 0;
 }
 
+bool pins_mounted(void)
+{
+	struct statfs fs;
+
+	return !statfs(BPFFS, &fs) && fs.f_type == BPF_FS_MAGIC;
+}
+
 int pins_stage(const char **owner)
 {
 	char path[PATH_MAX];
-	struct statfs fs;
 	int err;
 
-	if (statfs(BPFFS, &fs) || fs.f_type != BPF_FS_MAGIC)
+	if (!pins_mounted())
 		return -ENOTDIR;
 	err = make_directory(TOP);
 	if (err)
@@ -136,27 +169,42 @@ void pins_cleanup(void)
 	rmdir(TOP);
 }
 
+static int read_constants(int fd, char value[MAX_RODATA])
+{
+	struct bpf_map_info info = { };
+	__u32 zero = 0, size = sizeof(info);
+
+	if (bpf_map_get_info_by_fd(fd, &info, &size))
+		return -errno;
+	if (info.value_size > MAX_RODATA)
+		return -E2BIG;
+	return bpf_map_lookup_elem(fd, &zero, value) ?: info.value_size;
+}
+
+int pins_constants(const char *owner, void *constants, size_t size)
+{
+	static char value[MAX_RODATA];
+	int fd, ret;
+
+	fd = pins_open(owner, RODATA);
+	if (fd < 0)
+		return fd;
+	ret = read_constants(fd, value);
+	close(fd);
+	if (ret > 0)
+		memcpy(constants, value, ret < size ? ret : size);
+	return ret;
+}
+
 bool pins_same(const char *owner, const struct bpf_map *rodata)
 {
 	static char theirs[MAX_RODATA];
-	char path[PATH_MAX];
-	struct bpf_map_info info = { };
-	__u32 zero = 0, size = sizeof(info);
 	const void *ours;
-	bool same = false;
-	size_t length;
-	int fd;
+	size_t size;
 
-	ours = bpf_map__initial_value(rodata, &length);
-	fd = bpf_obj_get(pins_path(path, owner, RODATA));
-	if (fd < 0)
-		return false;
-	if (!bpf_map_get_info_by_fd(fd, &info, &size) &&
-	    info.value_size == length && length <= MAX_RODATA)
-		same = !bpf_map_lookup_elem(fd, &zero, theirs) &&
-		       !memcmp(ours, theirs, length);
-	close(fd);
-	return same;
+	ours = bpf_map__initial_value(rodata, &size);
+	return pins_constants(owner, theirs, sizeof(theirs)) == (int)size &&
+	       !memcmp(ours, theirs, size);
 }
 
 bool pins_exist(const char *owner)

@@ -28,6 +28,17 @@ struct bpf_object;
 const char *pins_path(char path[PATH_MAX], const char *owner,
 		      const char *object);
 
+/*
+ * Open a pinned object: a descriptor or -errno, of which -EPERM also says that
+ * the directories are not ours to look into. A map that another version made
+ * may have values of another size: it is -EPROTO to who names the size.
+ */
+int pins_open(const char *owner, const char *object);
+int pins_open_map(const char *owner, const char *object, size_t value_size);
+
+/* Is there a file system to pin in? */
+bool pins_mounted(void);
+
 /* Make an empty staging directory; returns its owner name. */
 int pins_stage(const char **owner);
 
@@ -49,6 +60,12 @@ void pins_cleanup(void);
  * the object file, is one of them.
  */
 bool pins_same(const char *owner, const struct bpf_map *rodata);
+
+/*
+ * Read the constants of the pinned programs, no more than "size" bytes. Returns
+ * how many bytes there are, or -errno.
+ */
+int pins_constants(const char *owner, void *constants, size_t size);
 
 __u64 pins_build(const void *elf, size_t size);
 

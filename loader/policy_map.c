@@ -18,9 +18,7 @@
 
 static int open_pin(const char *object)
 {
-	char path[PATH_MAX];
-
-	return bpf_obj_get(pins_path(path, PINS_POLICY, object));
+	return pins_open(PINS_POLICY, object);
 }
 
 static int new_inner(void)

@@ -104,6 +104,28 @@ int qdisc_read(int ifindex, struct qdisc *q)
 				       ifindex), root_qdisc, q);
 }
 
+static int filter_qdisc(const struct nlmsghdr *nlh, void *data)
+{
+	struct qdisc one, *q = data;
+
+	read_qdisc(nlh, &one);
+	if (one.ifindex == q->ifindex && one.parent == TC_H_CLSACT)
+		*q = one;
+	return MNL_CB_OK;
+}
+
+int qdisc_filters(int ifindex, bool *any)
+{
+	char buffer[RTNL_BUFFER];
+	struct qdisc q = { .ifindex = ifindex };
+	int err;
+
+	err = rtnl_talk(qdisc_request(buffer, RTM_GETQDISC, NLM_F_DUMP,
+				      ifindex), filter_qdisc, &q);
+	*any = q.parent == TC_H_CLSACT;
+	return err;
+}
+
 int qdisc_any(bool *any)
 {
 	char buffer[RTNL_BUFFER];

@@ -30,6 +30,9 @@ int qdisc_read(int ifindex, struct qdisc *q);
 /* Is there any qdisc of kind vsfq in this network namespace? */
 int qdisc_any(bool *any);
 
+/* Is there one that only holds filters of tc, clsact or ingress? */
+int qdisc_filters(int ifindex, bool *any);
+
 bool qdisc_is_vsfq(const struct qdisc *q);
 
 #endif

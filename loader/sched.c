@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "kernel.h"
 #include "pins.h"
 #include "policy_map.h"
 #include "sched.h"
@@ -14,15 +14,10 @@
 /* libbpf's own error for each of these would be a bare ESRCH or EINVAL. */
 static int check_kernel(void)
 {
-	struct btf *btf = btf__load_vmlinux_btf();
-	int id;
+	struct kernel kernel;
+	int err = kernel_read(&kernel);
 
-	if (!btf)
-		return -ENODATA;
-	id = btf__find_by_name_kind(btf, "bpf_struct_ops_Qdisc_ops",
-				    BTF_KIND_STRUCT);
-	btf__free(btf);
-	return id < 0 ? -EPROTONOSUPPORT : 0;
+	return err ?: kernel.bpf_qdisc ? 0 : -EPROTONOSUPPORT;
 }
 
 static int register_and_pin(struct vsfq *skel)
@@ -106,6 +101,18 @@ int sched_register(unsigned int overhead)
 	return err;
 }
 
+bool sched_is_current(void)
+{
+	struct vsfq__rodata theirs;
+	const void *elf;
+	size_t size;
+
+	elf = vsfq__elf_bytes(&size);
+	return pins_constants(PINS_QDISC, &theirs, sizeof(theirs)) >=
+	       (int)sizeof(theirs) &&
+	       theirs.build == pins_build(elf, size);
+}
+
 int sched_unregister(void)
 {
 	return pins_remove(PINS_QDISC);
@@ -118,14 +125,13 @@ int sched_read(const struct qdisc *q, struct vsfq_queue *stats)
 		.handle = q->handle,
 		.parent = q->parent,
 	};
-	char path[PATH_MAX];
 	struct stat netns;
 	int fd, err;
 
 	if (stat("/proc/self/ns/net", &netns))
 		return -errno;
 	key.netns = netns.st_ino;
-	fd = bpf_obj_get(pins_path(path, PINS_QDISC, "queues"));
+	fd = pins_open_map(PINS_QDISC, "queues", sizeof(*stats));
 	if (fd < 0)
 		return fd;
 	err = bpf_map_lookup_elem(fd, &key, stats);

@@ -20,6 +20,9 @@ enum sched_state {
  */
 int sched_register(unsigned int overhead);
 
+/* Did this version register it? With whatever overhead. */
+bool sched_is_current(void);
+
 /* Qdiscs that exist keep working, no more can be made. */
 int sched_unregister(void);
 

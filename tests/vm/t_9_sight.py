@@ -4,6 +4,7 @@
 import json
 
 import prometheus
+from findings import findings, finds
 from load import GUEST_DEV
 
 BED = "pair"
@@ -63,3 +64,48 @@ def check_time(t, found, classes):
         filled = [i for i, n in enumerate(c["sojourn_us"]["buckets"]) if n]
         t.check(2 ** filled[0] / 4e6 <= mean <= 2 ** filled[-1] / 1e6,
                 "a mean of %g s with %r" % (mean, c["sojourn_us"]))
+
+
+def doctor(t, vm, status, program=VSFQ):
+    return t.run(vm, program + " doctor", status=status)
+
+
+def test_doctor(t):
+    """Well, then not, then well again by what it said to do."""
+    vm, dev = t.bed.guest, GUEST_DEV
+    attach(t, vm)
+    output = doctor(t, vm, 0)
+    finds(t, output, "ok", "kernel", "virtio_transport has the patches")
+    finds(t, output, "ok", "kernel", "has BPF qdiscs")
+    finds(t, output, "ok", "qdisc", "by this version")
+    finds(t, output, "ok", dev, "attached by this version")
+    finds(t, output, "ok", dev, "its root qdisc is vsfq")
+    t.check(("warning", dev) not in findings(output), output)
+    t.run(vm, "tc qdisc replace dev %s root pfifo" % dev)
+    finds(t, doctor(t, vm, 1), "problem", dev, '"pfifo"',
+          "(try: vsfq attach %s)" % dev)
+    t.run(vm, "%s attach %s" % (VSFQ, dev), limit=300)
+    finds(t, doctor(t, vm, 0), "ok", dev, "its root qdisc is vsfq")
+    t.run(vm, "%s link detach pinned /sys/fs/bpf/vsfq/%s/ingress" %
+          (t.tool("bpftool"), dev))
+    finds(t, doctor(t, vm, 1), "problem", dev, "not on tcx ingress",
+          "vsfq detach %s, vsfq attach %s" % (dev, dev))
+    t.run(vm, "%s link detach pinned /sys/fs/bpf/vsfq/%s/egress" %
+          (t.tool("bpftool"), dev))
+    finds(t, doctor(t, vm, 0), "warning", dev, "attached to no device",
+          "vsfq detach " + dev)
+    t.run(vm, VSFQ + " detach " + dev)
+    finds(t, doctor(t, vm, 0), "warning", dev, "not attached")
+
+
+def test_doctor_other_version(t):
+    """A program with other BPF code in it, though it does the same."""
+    vm = t.bed.guest
+    attach(t, vm)
+    t.run(vm, "sed 's/return map ? bpf_map_lookup/return mop ? bpf_map_lookup/'"
+          " %s > /run/other && chmod +x /run/other" % VSFQ)
+    t.cleanup(vm, "rm /run/other")
+    output = doctor(t, vm, 0, "/run/other")
+    finds(t, output, "warning", "qdisc", "another version", "vsfq attach all")
+    finds(t, output, "warning", GUEST_DEV, "another version",
+          "vsfq attach " + GUEST_DEV)

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <bpf/bpf.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "doctor.h"
+#include "finding.h"
+#include "kernel.h"
+#include "pins.h"
+
+static bool has_driver(const char *name, const char *parameter)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/module/%s%s", name, parameter);
+	return !access(path, F_OK);
+}
+
+/* By a parameter that only the patches add. Returns whether it is loaded. */
+static bool look_at_driver(json_t *findings, const char *name)
+{
+	if (!has_driver(name, ""))
+		return false;
+	if (has_driver(name, "/parameters/dgram")) {
+		finding_add(findings, FINDING_OK, "kernel",
+			    "%s has the patches of vsfq", name);
+		return true;
+	}
+	finding_add(findings, FINDING_PROBLEM, "kernel",
+		    "%s is without the patches of vsfq", name);
+	finding_fix(findings, "a kernel with them");
+	return true;
+}
+
+static void look_at_patches(json_t *findings)
+{
+	bool guest = look_at_driver(findings, "vmw_vsock_virtio_transport");
+	bool host = look_at_driver(findings, "vhost_vsock");
+
+	if (guest || host)
+		return;
+	finding_add(findings, FINDING_WARNING, "kernel",
+		    "no driver of vsock is loaded, to tell whether it has the patches of vsfq");
+	finding_fix(findings,
+		    "modprobe vmw_vsock_virtio_transport in a guest, vhost_vsock on a host");
+}
+
+static void look_at_option(json_t *findings, bool there, const char *what,
+			   const char *option)
+{
+	finding_add(findings, there ? FINDING_OK : FINDING_PROBLEM, "kernel",
+		    "has %s%s", there ? "" : "no ", what);
+	if (!there)
+		finding_fix(findings, "a kernel with %s", option);
+}
+
+static void look_at_kernel(json_t *findings)
+{
+	struct kernel kernel;
+	bool btf = !kernel_read(&kernel);
+
+	look_at_option(findings, btf, "BTF", "CONFIG_DEBUG_INFO_BTF");
+	if (!btf)
+		return;
+	look_at_option(findings, kernel.bpf_qdisc, "BPF qdiscs",
+		       "CONFIG_NET_SCH_BPF");
+	look_at_option(findings, kernel.tcx, "tcx hooks",
+		       "CONFIG_NET_XGRESS");
+}
+
+static void look_at_file_system(json_t *findings)
+{
+	bool there = pins_mounted();
+
+	finding_add(findings, there ? FINDING_OK : FINDING_PROBLEM, "machine",
+		    "%s BPF file system on /sys/fs/bpf", there ? "a" : "no");
+	if (!there)
+		finding_fix(findings, "mount -t bpf bpf /sys/fs/bpf");
+}
+
+static bool has_capability(int capability)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { };
+
+	if (syscall(SYS_capget, &header, data))
+		return false;
+	return data[CAP_TO_INDEX(capability)].effective &
+	       CAP_TO_MASK(capability);
+}
+
+/* Capabilities within a user namespace are none to BPF: ask the kernel. */
+static bool may_make_maps(void)
+{
+	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "vsfq_doctor",
+				sizeof(__u32), sizeof(__u32), 1, NULL);
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+static void look_at_capabilities(json_t *findings)
+{
+	static const struct {
+		int number;
+		const char *name;
+	} needed[] = {
+		{ CAP_BPF, "CAP_BPF" },
+		{ CAP_PERFMON, "CAP_PERFMON" },
+		{ CAP_NET_ADMIN, "CAP_NET_ADMIN" },
+	};
+	bool all = true;
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		if (has_capability(needed[i].number))
+			continue;
+		finding_add(findings, FINDING_PROBLEM, "machine",
+			    "this process has no %s", needed[i].name);
+		finding_fix(findings, "root");
+		all = false;
+	}
+	if (all && may_make_maps()) {
+		finding_add(findings, FINDING_OK, "machine",
+			    "this process may use BPF");
+	} else if (all) {
+		finding_add(findings, FINDING_PROBLEM, "machine",
+			    "this process has all capabilities but may not use BPF");
+		finding_fix(findings, "root outside of containers");
+	}
+}
+
+void doctor_machine(json_t *findings)
+{
+	look_at_patches(findings);
+	look_at_kernel(findings);
+	look_at_file_system(findings);
+	look_at_capabilities(findings);
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdbool.h>
+#include <unistd.h>
+
+#include "classifier.h"
+#include "doctor.h"
+#include "finding.h"
+#include "pins.h"
+#include "policy.h"
+#include "policy_change.h"
+#include "policy_map.h"
+#include "reason.h"
+#include "sched.h"
+
+#define ABOUT	"policy"
+
+/* The text is good and the cgroups are there. */
+static bool read_file(json_t *findings, struct vsfq_policy *policy)
+{
+	static struct policy_error error;
+	const char *missing;
+
+	if (policy_parse(POLICY_FILE, policy, &error)) {
+		finding_add(findings, FINDING_PROBLEM, ABOUT, "%s",
+			    policy_error_text(&error));
+		finding_fix(findings, "vsfq check");
+		return false;
+	}
+	missing = policy_find_cgroups(policy);
+	if (!missing)
+		return true;
+	finding_add(findings, FINDING_PROBLEM, ABOUT,
+		    "%s: there is no cgroup \"%s\"", POLICY_FILE, missing);
+	finding_fix(findings, "make it, then vsfq apply");
+	return false;
+}
+
+static void compare(json_t *findings, const struct vsfq_policy *current)
+{
+	static struct vsfq_policy file;
+
+	if (access(POLICY_FILE, F_OK) || !read_file(findings, &file))
+		return;
+	policy_keep_classes(&file, current);
+	if (policy_same(&file, current))
+		return;
+	finding_add(findings, FINDING_WARNING, ABOUT,
+		    "%s is not what is in force", POLICY_FILE);
+	finding_fix(findings, "vsfq apply");
+}
+
+static void look_at_policy(json_t *findings)
+{
+	static struct vsfq_policy policy;
+	int ret = policy_map_read(&policy);
+
+	if (ret < 0) {
+		finding_add(findings, ret == -EPROTO ? FINDING_PROBLEM :
+			    FINDING_WARNING, ABOUT, "cannot be read: %s",
+			    reason(ret));
+		return;
+	}
+	if (ret)
+		finding_add(findings, FINDING_OK, ABOUT,
+			    "one of %u rules is in force", policy.rules);
+	else
+		finding_add(findings, FINDING_OK, ABOUT,
+			    "none is in force: everything passes");
+	compare(findings, &policy);
+}
+
+static void look_at_qdisc(json_t *findings)
+{
+	if (!pins_exist(PINS_QDISC))
+		return;
+	if (sched_is_current()) {
+		finding_add(findings, FINDING_OK, "qdisc",
+			    "registered by this version of vsfq");
+		return;
+	}
+	finding_add(findings, FINDING_WARNING, "qdisc",
+		    "registered by another version of vsfq");
+	finding_fix(findings, "vsfq attach all");
+}
+
+static int look_for_gone(const char *owner, void *data)
+{
+	json_t *findings = data;
+
+	if (!classifier_ifindex(owner)) {
+		finding_add(findings, FINDING_WARNING, owner,
+			    "what is pinned under this name is attached to no device");
+		finding_fix(findings, "vsfq detach %s", owner);
+	}
+	return 0;
+}
+
+void doctor_pins(json_t *findings)
+{
+	look_at_policy(findings);
+	look_at_qdisc(findings);
+	pins_each(look_for_gone, findings);
+}

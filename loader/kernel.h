@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the running kernel can, by its BTF, which anyone may read. */
+#ifndef LOADER_KERNEL_H
+#define LOADER_KERNEL_H
+
+#include <stdbool.h>
+
+struct kernel {
+	bool bpf_qdisc;		/* CONFIG_NET_SCH_BPF */
+	bool tcx;		/* CONFIG_NET_XGRESS */
+};
+
+/* Returns 0, or -ENODATA if the kernel has no BTF. */
+int kernel_read(struct kernel *kernel);
+
+#endif
