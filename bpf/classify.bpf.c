@@ -21,7 +21,8 @@
  * the answer. What is refused on the way in is a request that the kernel
  * answers with a RST or a datagram that is gone; on the way out it is a
  * request that the kernel tries again until connect() times out, each attempt
- * judged anew, or a datagram that is gone.
+ * judged anew, or a datagram that is gone. A rule with "log" sends an event
+ * each time that it is found, not for what the flow remembers.
  *
  * AN EXAMPLE. A guest with CID 3 sends one 64 KiB message from port 1024 to
  * port 5000 of its host and gets 64 bytes back. Its table then has one entry
@@ -45,7 +46,7 @@
  *		dev virtio-vsock0
  *	bpftool map dump pinned /sys/fs/bpf/c/flows
  */
-#include "match.bpf.h"
+#include "event.bpf.h"
 
 char _license[] SEC("license") = "GPL";
 
@@ -140,7 +141,8 @@ static __always_inline __u32 judge(struct __sk_buff *skb,
 	judged = match(skb, p, key, direction);
 	if (judged & VSFQ_JUDGED_OWNER)
 		stats->cgroup = bpf_skb_cgroup_id(skb);
-	stats->judged[direction] = p->generation | judged;
+	stats->judged[direction] = p->generation |
+				   (judged & VSFQ_JUDGED_MASK);
 	return judged;
 }
 
@@ -215,6 +217,8 @@ static __always_inline int account(struct __sk_buff *skb, bool egress)
 	p = policy_in_force();
 	if (p) {
 		judged = judge(skb, p, stats, &key, opens, egress);
+		if (opens && VSFQ_JUDGED_LOG(judged))
+			event_send(dev, &key, judged, egress);
 		if (opens && VSFQ_JUDGED_VERDICT(judged) >= VSFQ_REJECT) {
 			__sync_fetch_and_add(&dev->refused[egress], 1);
 			return TCX_DROP;

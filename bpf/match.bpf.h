@@ -60,13 +60,16 @@ static __always_inline bool matches(struct vsfq_rule *rule,
 	       on_device(rule);
 }
 
-/* What the first rule that matches says: VSFQ_JUDGED(), and if of the owner. */
+/*
+ * What the first rule that matches says: VSFQ_JUDGED(), and if of the owner;
+ * and if it wants an event VSFQ_JUDGED_BY().
+ */
 __noinline __u32 match(struct __sk_buff *skb,
 		       struct vsfq_policy *p __arg_nonnull,
 		       struct vsfq_flow_key *key __arg_nonnull,
 		       __u32 direction)
 {
-	__u32 fallback = vsock_class(key->type), owner = 0;
+	__u32 fallback = vsock_class(key->type), more = 0;
 	struct vsfq_rule *rule;
 	int i;
 
@@ -76,14 +79,16 @@ __noinline __u32 match(struct __sk_buff *skb,
 		if (!matches(rule, key, direction))
 			continue;
 		if (rule->cgroup)
-			owner = VSFQ_JUDGED_OWNER;
+			more |= VSFQ_JUDGED_OWNER;
 		if (!in_cgroup(skb, p, rule->cgroup))
 			continue;
 		if (rule->verdict == VSFQ_CLASS)
 			fallback = rule->class;
-		return owner | VSFQ_JUDGED(rule->verdict, fallback);
+		if (rule->log)
+			more |= VSFQ_JUDGED_BY(i % VSFQ_MAX_RULES + 1);
+		return more | VSFQ_JUDGED(rule->verdict, fallback);
 	}
-	return owner | VSFQ_JUDGED(p->defaults[direction], fallback);
+	return more | VSFQ_JUDGED(p->defaults[direction], fallback);
 }
 
 #endif

@@ -50,7 +50,7 @@ struct vsfq_rule {
 	__u8 cgroup;			/* 1 + index, 0: any */
 	__u8 verdict;
 	__u8 class;
-	__u8 unused;
+	__u8 log;			/* send an event when it matches */
 };
 
 struct vsfq_cgroup {
@@ -83,5 +83,9 @@ struct vsfq_policy {
 #define VSFQ_JUDGED(verdict, class)	((verdict) << 8 | (class))
 #define VSFQ_JUDGED_VERDICT(judged)	((judged) >> 8 & 0x7f)
 #define VSFQ_JUDGED_CLASS(judged)	((judged) & 0xff)
+
+/* Beside it match() returns which rule wants an event, from 1; 0 is none. */
+#define VSFQ_JUDGED_BY(rule)		((__u32)(rule) << 16)
+#define VSFQ_JUDGED_LOG(judged)		((judged) >> 16)
 
 #endif

@@ -76,6 +76,9 @@ struct vsfq_device_stats {
 	__u64 foreign;			/* packets without a vsock header */
 	__u64 untracked;		/* packets that found no flow entry */
 	__u64 refused[2];		/* by the policy, in and out */
+	__u64 unlogged;			/* events too many, see event.h */
+	__u64 event_second;		/* of 2^30 ns, and how many in it */
+	__u64 events;
 };
 
 /* The scheduler's map "queues": one entry per qdisc of kind vsfq. */

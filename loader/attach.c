@@ -5,6 +5,7 @@
 #include "choose.h"
 #include "classifier.h"
 #include "device.h"
+#include "events.h"
 #include "pins.h"
 #include "policy_map.h"
 #include "qdisc.h"
@@ -73,6 +74,7 @@ int command_attach(const struct options *opt, char **arguments)
 	ret = attach_devices(opt, &list, sched);
 	if (ret != EXIT_DONE && sched == SCHED_NEW && !pins_any()) {
 		sched_unregister();
+		events_forget();
 		policy_map_forget();
 		pins_cleanup();
 	}

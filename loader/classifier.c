@@ -8,6 +8,7 @@
 #include "classifier.h"
 #include "classify.skel.h"
 #include "device.h"
+#include "events.h"
 #include "pins.h"
 #include "policy_map.h"
 
@@ -182,7 +183,7 @@ int classifier_attach(const struct device *dev, unsigned int overhead)
 		err = 1;
 	else
 		err = policy_map_share(skel->maps.policy) ?:
-		      classify__load(skel) ?: attach(dev, skel);
+		      events_share(skel->maps.events) ?: classify__load(skel) ?: attach(dev, skel);
 	classify__destroy(skel);
 	return err;
 }

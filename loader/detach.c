@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "classifier.h"
+#include "events.h"
 #include "pins.h"
 #include "policy_map.h"
 #include "qdisc.h"
@@ -53,6 +54,7 @@ static int unregister_unused(const struct options *opt)
 	if (err && err != -ENOENT)
 		return complain(opt, "cannot unregister the qdisc: %s",
 				reason(err));
+	events_forget();
 	policy_map_forget();
 	pins_cleanup();
 	return EXIT_DONE;

@@ -18,6 +18,8 @@ const struct command commands[] = {
 	  0, 1, command_show },
 	{ "metrics", "", "the figures of show in the format of Prometheus",
 	  0, 0, command_metrics },
+	{ "monitor", "", "what the rules with log = yes match, as it happens",
+	  0, 0, command_monitor },
 	{ "doctor", "", "what is missing or in the way, and what to do",
 	  0, 0, command_doctor },
 	{ "check", "[FILE]", "tell whether a policy file is right",

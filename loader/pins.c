@@ -94,7 +94,7 @@ static bool is_rodata(struct bpf_map *map)
 	return dot && !strcmp(dot, ".rodata");
 }
 
-/* What is shared by all owners has a pin of its own: the policy. */
+/* What is shared by all owners has a pin of its own: the policy, the events. */
 static int pin_map(const char *owner, struct bpf_map *map)
 {
 	const char *name = bpf_map__name(map);
@@ -104,7 +104,8 @@ static int pin_map(const char *owner, struct bpf_map *map)
 		name = RODATA;
 	else if (bpf_map__is_internal(map) ||
 		 bpf_map__type(map) == BPF_MAP_TYPE_STRUCT_OPS ||
-		 bpf_map__type(map) == BPF_MAP_TYPE_ARRAY_OF_MAPS)
+		 bpf_map__type(map) == BPF_MAP_TYPE_ARRAY_OF_MAPS ||
+		 bpf_map__type(map) == BPF_MAP_TYPE_RINGBUF)
 		return 0;
 	return bpf_map__pin(map, pins_path(path, owner, name));
 }
@@ -161,6 +162,38 @@ int pins_remove(const char *owner)
 			unlink(pins_path(path, owner, entry->d_name));
 	closedir(dir);
 	err = rmdir(pins_path(path, owner, NULL)) ? -errno : 0;
+	return err;
+}
+
+static int pin_alone(const char *owner, const char *object, int fd)
+{
+	const char *staged;
+	char path[PATH_MAX];
+	int err;
+
+	err = pins_stage(&staged);
+	if (err)
+		return err;
+	err = bpf_obj_pin(fd, pins_path(path, staged, object)) ?:
+	      pins_commit(staged, owner);
+	if (err)
+		pins_remove(staged);
+	return err;
+}
+
+int pins_open_or_make(const char *owner, const char *object, int (*make)(void))
+{
+	int err, fd = pins_open(owner, object);
+
+	if (fd != -ENOENT)
+		return fd;
+	fd = make();
+	if (fd < 0)
+		return fd;
+	err = pin_alone(owner, object, fd);
+	if (!err)
+		return fd;
+	close(fd);
 	return err;
 }
 

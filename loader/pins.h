@@ -5,6 +5,7 @@
  *	/sys/fs/bpf/vsfq/@qdisc/	the qdisc: its registration (link), its
  *					programs, the map "queues"
  *	/sys/fs/bpf/vsfq/@policy/	the policy in force, see policy_map.h
+ *	/sys/fs/bpf/vsfq/@events/	the ring of events, see events.h
  *	/sys/fs/bpf/vsfq/DEV/		the classifier of a device: its two
  *					attachments, programs and maps
  *
@@ -73,6 +74,13 @@ bool pins_exist(const char *owner);
 
 /* Does any device have pins? */
 bool pins_any(void);
+
+/*
+ * Open what is shared by all owners; if it is not there, make it with this
+ * function, which returns a descriptor or -errno, and pin it.
+ */
+int pins_open_or_make(const char *owner, const char *object,
+		      int (*make)(void));
 
 /* Call for each device with pins; stops at the first error. */
 int pins_each(int (*visit)(const char *owner, void *data), void *data);

@@ -131,6 +131,17 @@ static const char *read_device(struct policy_builder *b, const char *text)
 	return policy_read_name(text, b->rule.device);
 }
 
+static const char *read_log(struct policy_builder *b, const char *text)
+{
+	const char *wrong;
+	__u32 answer;
+
+	wrong = policy_read_word(policy_answers, text, &answer);
+	if (!wrong)
+		b->rule.log = answer;
+	return wrong;
+}
+
 static const char *read_weight(struct policy_builder *b, const char *text)
 {
 	__u64 value;
@@ -200,6 +211,7 @@ static const struct {
 	{ "cgroup", read_cgroup },
 	{ "class", read_class },
 	{ "verdict", read_verdict },
+	{ "log", read_log },
 };
 
 const char *policy_build_value(struct policy_builder *b, const char *option,

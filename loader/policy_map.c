@@ -41,36 +41,9 @@ static int new_outer(void)
 	return fd;
 }
 
-static int pin_outer(int fd)
-{
-	const char *staged;
-	char path[PATH_MAX];
-	int err;
-
-	err = pins_stage(&staged);
-	if (err)
-		return err;
-	err = bpf_obj_pin(fd, pins_path(path, staged, MAP)) ?:
-	      pins_commit(staged, PINS_POLICY);
-	if (err)
-		pins_remove(staged);
-	return err;
-}
-
 static int open_outer(void)
 {
-	int err, fd = open_pin(MAP);
-
-	if (fd != -ENOENT)
-		return fd;
-	fd = new_outer();
-	if (fd < 0)
-		return fd;
-	err = pin_outer(fd);
-	if (!err)
-		return fd;
-	close(fd);
-	return err;
+	return pins_open_or_make(PINS_POLICY, MAP, new_outer);
 }
 
 int policy_map_share(struct bpf_map *map)

@@ -226,6 +226,7 @@ static cfg_opt_t rule_options[] = {
 	CFG_STR_CB("cgroup", NULL, CFGF_NODEFAULT, read_value),
 	CFG_STR_CB("class", NULL, CFGF_NODEFAULT, read_value),
 	CFG_STR_CB("verdict", NULL, CFGF_NODEFAULT, read_value),
+	CFG_STR_CB("log", NULL, CFGF_NODEFAULT, read_value),
 	CFG_END()
 };
 

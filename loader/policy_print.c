@@ -81,6 +81,8 @@ static void print_rule(const struct vsfq_policy *p, const struct vsfq_rule *r,
 	if (r->cgroup)
 		fprintf(file, "cgroup = \"%s\"  ",
 			p->cgroup[r->cgroup - 1].path);
+	if (r->log)
+		fprintf(file, "log = yes  ");
 	if (r->verdict == VSFQ_CLASS)
 		fprintf(file, "class = %s }\n", p->class[r->class].name);
 	else

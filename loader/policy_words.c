@@ -28,6 +28,10 @@ const struct policy_word policy_verdicts[] = {
 	{ }
 };
 
+const struct policy_word policy_answers[] = {
+	{ "no", false }, { "yes", true }, { }
+};
+
 const char *policy_read_word(const struct policy_word *words, const char *text,
 			     __u32 *value)
 {

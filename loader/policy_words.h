@@ -22,6 +22,7 @@ struct policy_word {
 extern const struct policy_word policy_directions[];
 extern const struct policy_word policy_types[];
 extern const struct policy_word policy_verdicts[];
+extern const struct policy_word policy_answers[];
 
 /* Functions that read return NULL, or what is wrong with the text. */
 const char *policy_read_word(const struct policy_word *words, const char *text,

@@ -164,6 +164,8 @@ static void add_classifier(json_t *device, const struct classifier_stats *s)
 			    json_integer(s->device.foreign));
 	json_object_set_new(device, "untracked",
 			    json_integer(s->device.untracked));
+	json_object_set_new(device, "unlogged",
+			    json_integer(s->device.unlogged));
 	json_object_set_new(device, "refused",
 			    json_pack("{s:I, s:I}",
 				      "in", (json_int_t)s->device.refused[0],

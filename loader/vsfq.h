@@ -38,6 +38,7 @@ int command_detach(const struct options *opt, char **arguments);
 int command_show(const struct options *opt, char **arguments);
 int command_metrics(const struct options *opt, char **arguments);
 int command_doctor(const struct options *opt, char **arguments);
+int command_monitor(const struct options *opt, char **arguments);
 int command_check(const struct options *opt, char **arguments);
 int command_apply(const struct options *opt, char **arguments);
 int command_policy(const struct options *opt, char **arguments);

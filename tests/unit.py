@@ -54,6 +54,7 @@ def test_vsfq_usage(t):
             "-o 1048577 attach lo": '"1048577"',
             "metrics now": '"now"',
             "doctor now": '"now"',
+            "monitor now": '"now"',
             "metrics -t": '"-t"',
             "metrics -t ''": '""'}.items():
         complains(t, VSFQ, arguments, USAGE, word, "try: vsfq help")
@@ -109,6 +110,7 @@ CLASS = {"name": "stream", "sent": STATS, "received": STATS, "served": STATS,
                         "buckets": [1] * 32}}
 DEVICES = [{"device": DEVICE, "port": "cid42", "up": True, "attached": True,
             "qdisc": {"kind": "vsfq"}, "foreign": 9, "untracked": 10,
+            "unlogged": 13,
             "refused": {"in": 11, "out": 12}, "classes": [CLASS]},
            {"device": "vsock1", "port": "", "up": False, "attached": False,
             "qdisc": {"kind": ""}}]
@@ -133,6 +135,7 @@ def test_metrics_format(t):
             ("bytes_total", {"class": "stream", "direction": "out"}, 2 ** 62),
             ("refused_packets_total", {"direction": "out"}, 12),
             ("foreign_packets_total", {}, 9),
+            ("unlogged_events_total", {}, 13),
             ("dropped_packets_total", {"class": "stream", "reason": "reset"},
              8),
             ("backlog_memory_bytes", {"class": "stream"}, 6)):
@@ -200,7 +203,7 @@ rule { type = {stream, dgram}  local-cid = 3-9  local-port = {0, 5-7}  \
 remote-cid = 2  remote-port = {4294967295}  device = vhost-vsock3  \
 verdict = accept }
 rule { direction = out  cgroup = "/a b/c"  verdict = drop }
-rule { direction = out  cgroup = "/"  class = stream }
+rule { direction = out  cgroup = "/"  log = yes  class = stream }
 rule { direction = in  type = {dgram}  verdict = drop }
 rule { type = {stream, seqpacket, dgram}  local-port = {any}  class = dgram }
 """
@@ -287,6 +290,7 @@ def test_policy_wrong_values(t):
             ("rule { remote-cid = local }", 21, "local", "loopback"),
             ("rule { local-port = {} verdict = accept }", 8, "local-port",
              "empty list"),
+            ("rule { log = maybe }", 14, "maybe", "no or yes"),
             ("rule { device = a/b }", 17, "a/b", "not a name"),
             ("rule { cgroup = user.slice }", 17, "user.slice", "begins with"),
             ("rule { cgroup = /a/../b }", 17, "/a/../b", "plain path"),
@@ -657,6 +661,115 @@ def test_doctor_other_programs(t):
             t.skip("this machine does not let us load BPF programs")
         finds(t, output, "warning", "vsock0", "tcx ingress", "bpftool net")
         t.check("tcx egress" not in output, output)
+
+
+LOGGED = """\
+rule { type = stream  verdict = accept }
+rule { direction = out  type = seqpacket  log = yes  verdict = drop }
+rule { direction = out  local-port = 1025  log = yes  verdict = drop }
+rule { log = yes  class = dgram }
+"""
+
+
+class Logged(Policies):
+    """A device that any kernel has, with our classifier attached by hand,
+    which is why it does not know the name of the device."""
+
+    def __init__(self, t, top):
+        super().__init__(t, top)
+        if not os.access("/dev/net/tun", os.W_OK):
+            t.skip("this machine has no tun")
+        self.write("policy", LOGGED)
+
+    def listen(self, options, *commands):
+        """Return what the monitor said until the commands were done."""
+        tool, pins = self.t.tool("bpftool"), "/sys/fs/bpf/vsfq"
+        output = self.run(
+            "vsfq apply policy || exit",
+            "$here/tests/sight/fake.py vsock0 && ip link set vsock0 up || "
+            "exit 77",
+            "$here/%s -v %s monitor > said 2> notes &" % (VSFQ, options),
+            "pid=$!",
+            "until grep -q listening notes; do sleep 0.1; done",
+            "%s prog loadall $here/build/classify.bpf.o /sys/fs/bpf/c "
+            "pinmaps /sys/fs/bpf/c map name policy pinned %s/@policy/policy "
+            "map name events pinned %s/@events/events" % (tool, pins, pins),
+            "%s net attach tcx_egress pinned /sys/fs/bpf/c/vsfq_egress dev "
+            "vsock0 && mkdir %s/vsock0" % (tool, pins),
+            *commands,
+            "sleep 0.5; kill $pid; wait $pid; echo status $?; cat said",
+            namespaces="-mn")
+        if "CAP_BPF" in output:
+            self.t.skip("this machine does not let us load BPF programs")
+        return output
+
+
+def test_monitor_events(t):
+    """Which rule matched what, once for each request, once for a pair of
+    sockets that exchange datagrams; of no rule that does not ask for it."""
+    with tempfile.TemporaryDirectory() as top:
+        send = "$here/tests/sight/send.py vsock0 "
+        output = Logged(t, top).listen(
+            "-j", send + "stream 1", send + "data 2", send + "seqpacket 1",
+            send + "dgram 2", send + "dgram 2", send + "seqpacket 1",
+            "timeout 5 $here/%s -j monitor; ls /sys/fs/bpf/vsfq" % VSFQ)
+    lines = output.splitlines()
+    t.check("another vsfq monitor is running" in json.loads(lines[0])["error"],
+            output)
+    t.equal(lines[1:5], ["@events", "@policy", "vsock0", "status 0"], "then")
+    events = [json.loads(line) for line in lines[5:]]
+    for e in events:
+        t.check(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z",
+                             e.pop("time")), "%r" % e)
+    common = {"device": "", "direction": "out", "local_cid": 3,
+              "peer_cid": 2, "peer_port": 5000}
+    t.equal(events, [{**common, "type": kind, "local_port": port,
+                      "verdict": verdict, "rule": rule}
+                     for kind, port, verdict, rule in (
+                         ("seqpacket", 1024, "drop", 2),
+                         ("dgram", 1024, "accept", 4),
+                         ("dgram", 1025, "drop", 3),
+                         ("seqpacket", 1024, "drop", 2))], "events")
+
+
+def test_monitor_text(t):
+    """The same in a line, and what came before is not shown."""
+    with tempfile.TemporaryDirectory() as top:
+        send = "$here/tests/sight/send.py vsock0 "
+        output = Logged(t, top).listen(
+            "", "kill $pid; wait $pid; " + send + "seqpacket 1",
+            "$here/%s -v monitor > said 2> notes & pid=$!" % VSFQ,
+            "until grep -q listening notes; do sleep 0.1; done",
+            send + "dgram 1")
+    t.check(re.fullmatch(r"status 0\n\S+Z  out dgram accept local 3:1024"
+                         r" peer 2:5000 rule 4\n", output), output)
+
+
+def test_monitor_alone(t):
+    """With nothing attached it waits, and leaves nothing behind."""
+    with tempfile.TemporaryDirectory() as top:
+        output = Policies(t, top).run(
+            "timeout -s INT 2 $here/%s -v monitor; echo $?" % VSFQ,
+            "ls /sys/fs/bpf | grep -c vsfq")
+    if "CAP_BPF" in output:
+        t.skip("this machine does not let us make BPF maps")
+    t.equal(output, "vsfq: listening\n124\n0\n", "output")
+
+
+def test_monitor_limit(t):
+    """A guest that tries port after port is told of a hundred times a second,
+    and the rest is counted."""
+    with tempfile.TemporaryDirectory() as top:
+        output = Logged(t, top).listen(
+            "-j", "$here/tests/sight/send.py vsock0 seqpacket 3000",
+            "%s -j map dump pinned /sys/fs/bpf/c/device" %
+            t.tool("bpftool"))
+    counted, _, said = output.partition("status 0\n")
+    unlogged = int(re.search(r'"unlogged": *(\d+)', counted).group(1))
+    events = len(said.splitlines())
+    t.equal(events + unlogged, 3000, "events, told and counted")
+    # One second at the least, more if the machine is slow.
+    t.check(100 <= events <= 1000 and events % 100 == 0, "%d events" % events)
 
 
 def test_policy_example(t):

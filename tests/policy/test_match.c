@@ -131,6 +131,20 @@ static void test_first_match_wins(void **state)
 	assert_int_equal(out(STREAM, 26), ACCEPT(STREAM));
 }
 
+/* Which rule it was, if that wants to be told. */
+static void test_log(void **state)
+{
+	apply("rule { local-port = 1 verdict = accept }"
+	      "rule { local-port = 2 log = yes direction = in"
+	      "       verdict = reject }"
+	      "rule { local-port = 3 log = no verdict = accept }"
+	      "rule { log = yes class = dgram }");
+	assert_int_equal(in(STREAM, 1), ACCEPT(STREAM));
+	assert_int_equal(in(STREAM, 2), VSFQ_JUDGED_BY(2) | REJECT(STREAM));
+	assert_int_equal(in(STREAM, 3), ACCEPT(STREAM));
+	assert_int_equal(in(STREAM, 4), VSFQ_JUDGED_BY(4) | CLASS(1));
+}
+
 static void test_types(void **state)
 {
 	apply("default-in = reject  rule { type = stream verdict = accept }");
@@ -249,6 +263,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_first_match_wins),
+		cmocka_unit_test(test_log),
 		cmocka_unit_test(test_types),
 		cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_cids),

@@ -11,6 +11,7 @@ BED = "pair"
 
 VSFQ = "build/vsfq"
 VSLOAD = "build/vsload"
+PROBE = "python3 tests/load/probe.py"
 
 
 def attach(t, vm):
@@ -109,3 +110,39 @@ def test_doctor_other_version(t):
     finds(t, output, "warning", "qdisc", "another version", "vsfq attach all")
     finds(t, output, "warning", GUEST_DEV, "another version",
           "vsfq attach " + GUEST_DEV)
+
+
+LOGGED = """\
+class logged { }
+rule { direction = in   local-port = 5061   log = yes  verdict = reject }
+rule { direction = out  remote-port = 5062  log = yes  verdict = drop }
+rule { direction = in   local-port = 5063   log = yes  class = logged }
+"""
+
+
+def test_monitor(t):
+    """Each verdict on the guest, in both directions: who asked and what he
+    got, and no word of others."""
+    vm, other = t.bed.guest, t.bed.host
+    t.run(vm, "cat > /run/logged.conf <<'EOF'\n%s\nEOF" % LOGGED)
+    t.cleanup(vm, VSFQ + " policy clear")
+    t.run(vm, VSFQ + " apply /run/logged.conf")
+    attach(t, vm)
+    t.start_server(vm, PROBE + " serve stream:5063 stream:5064", "serving")
+    job = t.start_server(vm, "%s -v -j monitor" % VSFQ, "listening")
+    t.run(other, "%s try stream:42:5061 stream:42:5063 stream:42:5064" % PROBE)
+    t.run(vm, PROBE + " try stream:2:5062 dgram:2:5062")
+    t.run(vm, "kill $(cat /run/job.%s)" % job.ident)
+    t.equal(job.wait(), 0, "status of the monitor")
+    events = [json.loads(line) for line in job.output.splitlines()
+              if line.startswith("{")]
+    t.equal({e["device"] for e in events}, {GUEST_DEV}, "devices")
+    t.equal({(e["direction"], e["type"], e["verdict"], e["rule"],
+              e["local_port"] if e["direction"] == "in" else e["peer_port"])
+             for e in events},
+            {("in", "stream", "reject", 1, 5061),
+             ("out", "stream", "drop", 2, 5062),
+             ("out", "dgram", "drop", 2, 5062),
+             ("in", "stream", "accept", 3, 5063)}, "events")
+    t.run(vm, "%s detach all; ls /sys/fs/bpf/vsfq" % VSFQ)
+    t.run(vm, "%s policy clear; ls /sys/fs/bpf | grep vsfq" % VSFQ, status=1)

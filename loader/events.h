@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The ring of events, /sys/fs/bpf/vsfq/@events/events: one for all devices, so
+ * that who listens also hears those that come later. Everything returns
+ * -errno when it fails.
+ */
+#ifndef LOADER_EVENTS_H
+#define LOADER_EVENTS_H
+
+struct bpf_map;
+
+/* Let the map of an object that is not loaded yet be the one of all. */
+int events_share(struct bpf_map *map);
+
+/*
+ * A descriptor of the ring; it has one reader at a time: -EBUSY if there is
+ * another. The ring is kept for the reader until *lock is closed.
+ */
+int events_listen(int *lock);
+
+/* Remove the pin, unless a device is attached or somebody listens. */
+void events_forget(void);
+
+#endif

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../bpf/event.h"
+#include "events.h"
+#include "pins.h"
+#include "policy_words.h"
+#include "reason.h"
+#include "vsfq.h"
+
+#define NSECS	1000000000LL
+
+static volatile sig_atomic_t stopped;
+
+static void stop(int signal)
+{
+	stopped = 1;
+}
+
+/* They come only when we wait for events, with the mask of "before". */
+static void stop_on_signals(sigset_t *before)
+{
+	struct sigaction action = { .sa_handler = stop };
+	sigset_t blocked;
+
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGINT);
+	sigaddset(&blocked, SIGTERM);
+	sigprocmask(SIG_BLOCK, &blocked, before);
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
+
+static long long nsecs(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return now.tv_sec * NSECS + now.tv_nsec;
+}
+
+/* As in RFC 3339, in UTC. */
+static void print_time(const struct vsfq_event *e, char *text, size_t size)
+{
+	long long at = nsecs(CLOCK_REALTIME) - nsecs(CLOCK_MONOTONIC) +
+		       (long long)e->time;
+	time_t seconds = at / NSECS;
+	char date[32];
+	struct tm tm;
+
+	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S",
+		 gmtime_r(&seconds, &tm));
+	snprintf(text, size, "%s.%06lldZ", date, at % NSECS / 1000);
+}
+
+static const char *verdict(const struct vsfq_event *e)
+{
+	return policy_word(policy_verdicts, e->verdict == VSFQ_CLASS ?
+					    VSFQ_ACCEPT : e->verdict);
+}
+
+static void print_text(const struct vsfq_event *e, const char *time)
+{
+	const struct vsfq_flow_key *f = &e->flow;
+
+	printf("%s %s %s %s %s local %u:%u peer %u:%u rule %u\n", time,
+	       e->device, policy_word(policy_directions, e->direction),
+	       policy_word(policy_types, f->type), verdict(e), f->local_cid,
+	       f->local_port, f->peer_cid, f->peer_port, e->rule);
+}
+
+static void print_json(const struct vsfq_event *e, const char *time)
+{
+	const struct vsfq_flow_key *f = &e->flow;
+	json_t *event = json_pack(
+		"{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}",
+		"time", time, "device", e->device,
+		"direction", policy_word(policy_directions, e->direction),
+		"type", policy_word(policy_types, f->type),
+		"verdict", verdict(e),
+		"local_cid", (json_int_t)f->local_cid,
+		"local_port", (json_int_t)f->local_port,
+		"peer_cid", (json_int_t)f->peer_cid,
+		"peer_port", (json_int_t)f->peer_port,
+		"rule", (json_int_t)e->rule);
+
+	json_dumpf(event, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(event);
+}
+
+struct monitor {
+	const struct options *opt;
+	bool listening;		/* what came before is old */
+};
+
+static int print_event(void *data, void *event, size_t size)
+{
+	struct monitor *m = data;
+	char time[48];
+
+	/* Another size is another version's, still attached to a device. */
+	if (!m->listening || size != sizeof(struct vsfq_event))
+		return 0;
+	print_time(event, time, sizeof(time));
+	if (m->opt->json)
+		print_json(event, time);
+	else
+		print_text(event, time);
+	return fflush(stdout) ? -errno : 0;
+}
+
+/* Until a signal, or an error. */
+static int follow(struct ring_buffer *ring, const sigset_t *signals)
+{
+	struct epoll_event ready;
+	int ret = 0;
+
+	while (ret >= 0) {
+		if (epoll_pwait(ring_buffer__epoll_fd(ring), &ready, 1, -1,
+				signals) < 0 && errno != EINTR)
+			return -errno;
+		if (stopped)
+			return 0;
+		ret = ring_buffer__consume(ring);
+	}
+	return ret;
+}
+
+static int print_events(const struct options *opt, int fd,
+			const sigset_t *signals)
+{
+	struct monitor m = { .opt = opt };
+	struct ring_buffer *ring;
+	int err;
+
+	ring = ring_buffer__new(fd, print_event, &m, NULL);
+	if (!ring)
+		return -errno;
+	ring_buffer__consume(ring);
+	m.listening = true;
+	if (opt->verbose)
+		fprintf(stderr, "vsfq: listening\n");
+	err = follow(ring, signals);
+	ring_buffer__free(ring);
+	return err;
+}
+
+int command_monitor(const struct options *opt, char **arguments)
+{
+	int fd, lock, err;
+	sigset_t signals;
+
+	stop_on_signals(&signals);
+	fd = events_listen(&lock);
+	if (fd < 0)
+		return complain(opt, "cannot monitor: %s", fd == -EBUSY ?
+				"another vsfq monitor is running" :
+				reason(fd));
+	err = print_events(opt, fd, &signals);
+	close(fd);
+	close(lock);
+	events_forget();
+	pins_cleanup();
+	return err ? complain(opt, "cannot monitor any more: %s",
+			      strerror(-err)) : EXIT_DONE;
+}

@@ -1,0 +1,25 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Send connection requests, datagrams, or data of seqpacket connections out of
+a vsock device, each from another port, from 1024 on, to port 5000 of CID 2.
+
+usage: tests/sight/send.py DEVICE stream|seqpacket|dgram|data COUNT
+"""
+import socket
+import struct
+import sys
+
+ETH_P_VSOCK = 0x00fb
+HEADER = struct.Struct("<QQIIIHHIII")
+REQUEST, RW = 1, 5
+KINDS = {"stream": (1, REQUEST), "seqpacket": (2, REQUEST), "dgram": (3, RW),
+         "data": (2, RW)}
+
+name, kind, count = sys.argv[1:]
+with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0) as s:
+    for port in range(1024, 1024 + int(count)):
+        try:
+            s.sendto(HEADER.pack(3, 2, port, 5000, 0, *KINDS[kind], 0, 0, 0),
+                     (name, ETH_P_VSOCK))
+        except OSError:
+            pass    # a program on the way has dropped it
