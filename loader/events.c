@@ -52,12 +52,12 @@ static int try_lock(void)
 
 int events_listen(int *lock)
 {
-	int fd = open_ring();
+	int changing = pins_lock(), fd = open_ring();
 
-	if (fd < 0)
-		return fd;
-	*lock = try_lock();
-	if (*lock >= 0)
+	if (fd >= 0)
+		*lock = try_lock();
+	close(changing);
+	if (fd < 0 || *lock >= 0)
 		return fd;
 	close(fd);
 	return *lock;

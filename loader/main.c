@@ -5,31 +5,33 @@
 #include <string.h>
 
 #include "log.h"
+#include "pins.h"
 #include "vsfq.h"
 
 #define MAX_OVERHEAD	(1 << 20)
 
 const struct command commands[] = {
 	{ "attach", "DEV|all", "schedule and account the packets of a device",
-	  1, 1, command_attach },
+	  1, 1, true, command_attach },
 	{ "detach", "DEV|all", "undo attach; the default qdisc comes back",
-	  1, 1, command_detach },
+	  1, 1, true, command_detach },
 	{ "show", "[DEV]", "devices, classes, drops; with -s also flows",
-	  0, 1, command_show },
+	  0, 1, false, command_show },
 	{ "metrics", "", "the figures of show in the format of Prometheus",
-	  0, 0, command_metrics },
+	  0, 0, false, command_metrics },
 	{ "monitor", "", "what the rules with log = yes match, as it happens",
-	  0, 0, command_monitor },
+	  0, 0, false, command_monitor },
 	{ "doctor", "", "what is missing or in the way, and what to do",
-	  0, 0, command_doctor },
+	  0, 0, false, command_doctor },
 	{ "check", "[FILE]", "tell whether a policy file is right",
-	  0, 1, command_check },
+	  0, 1, false, command_check },
 	{ "apply", "[FILE]", "put the policy of a file in force",
-	  0, 1, command_apply },
+	  0, 1, true, command_apply },
 	{ "policy", "show|clear", "print the policy in force, or remove it",
-	  1, 1, command_policy },
-	{ "version", "", "the version of this program", 0, 0, command_version },
-	{ "help", "", "this text", 0, 0, command_help },
+	  1, 1, true, command_policy },
+	{ "version", "", "the version of this program",
+	  0, 0, false, command_version },
+	{ "help", "", "this text", 0, 0, false, command_help },
 	{ }
 };
 
@@ -77,6 +79,8 @@ static int run_command(const struct options *opt, char **arguments, int count)
 	if (count - 1 > c->max_arguments)
 		return usage_error(opt, "surplus argument",
 				   arguments[c->max_arguments + 1]);
+	if (c->changes)
+		pins_lock();
 	return c->run(opt, arguments + 1);
 }
 

@@ -169,6 +169,7 @@ int command_monitor(const struct options *opt, char **arguments)
 	err = print_events(opt, fd, &signals);
 	close(fd);
 	close(lock);
+	pins_lock();
 	events_forget();
 	pins_cleanup();
 	return err ? complain(opt, "cannot monitor any more: %s",

@@ -40,6 +40,13 @@ int pins_open_map(const char *owner, const char *object, size_t value_size);
 /* Is there a file system to pin in? */
 bool pins_mounted(void);
 
+/*
+ * One of us at a time changes what is pinned: wait for the others. Returns a
+ * descriptor, whose end, or that of the process, is the end of the lock; or -1
+ * to who may not even look, and cannot change anything either.
+ */
+int pins_lock(void);
+
 /* Make an empty staging directory; returns its owner name. */
 int pins_stage(const char **owner);
 

@@ -28,6 +28,7 @@ struct command {
 	const char *help;
 	int min_arguments;
 	int max_arguments;
+	bool changes;			/* one of these at a time */
 	int (*run)(const struct options *opt, char **arguments);
 };
 

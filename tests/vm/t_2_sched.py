@@ -3,7 +3,7 @@
 
 import json
 
-from load import attach_all
+from load import HOST_DEV, attach_all
 
 BED = "pair"
 
@@ -36,3 +36,16 @@ def test_real_devices(t):
         t.equal(sum(stream["drops"].values()), 0, "drops of streams")
     t.check(classes(t, t.bed.guest)["dgram"]["served"]["packets"] > 0,
             "no datagram was scheduled")
+
+
+def test_at_once(t):
+    """Each of several that change everything finds everything whole."""
+    vm = t.bed.host
+    attach(t, vm)
+    t.run(vm, "for n in 1 2 3 4 5 6; do %s attach -o 1000$n all & "
+          "pids=\"$pids $!\"; done; "
+          "for p in $pids; do wait $p || exit 1; done" % VSFQ, limit=180)
+    t.run(vm, VSFQ + " doctor")
+    t.equal(t.run(vm, "ls -A /sys/fs/bpf/vsfq/%s | wc -l" % HOST_DEV),
+            t.run(vm, VSFQ + " attach all; ls -A /sys/fs/bpf/vsfq/%s | wc -l" %
+                  HOST_DEV), "number of pins")

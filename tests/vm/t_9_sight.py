@@ -5,19 +5,13 @@ import json
 
 import prometheus
 from findings import findings, finds
-from load import GUEST_DEV
+from load import GUEST_DEV, attach_all
 
 BED = "pair"
 
 VSFQ = "build/vsfq"
 VSLOAD = "build/vsload"
 PROBE = "python3 tests/load/probe.py"
-
-
-def attach(t, vm):
-    t.run(vm, "for d in $(ls /sys/class/net | grep vsock); do"
-          " ip link set $d up || exit 1; done; %s attach all" % VSFQ,
-          limit=300)
 
 
 def value(families, name, **found):
@@ -29,7 +23,7 @@ def test_metrics(t):
     """They are the figures of show, of every class and in its order of
     magnitude of time, and the file is what is printed."""
     vm = t.bed.guest
-    attach(t, vm)
+    attach_all(t, vm)
     t.serve(t.bed.host, 5060)
     t.guest("%s client --port 5060 --duration 2 --streams 2 --ping 1" %
             VSLOAD, limit=90)
@@ -74,7 +68,7 @@ def doctor(t, vm, status, program=VSFQ):
 def test_doctor(t):
     """Well, then not, then well again by what it said to do."""
     vm, dev = t.bed.guest, GUEST_DEV
-    attach(t, vm)
+    attach_all(t, vm)
     output = doctor(t, vm, 0)
     finds(t, output, "ok", "kernel", "virtio_transport has the patches")
     finds(t, output, "ok", "kernel", "has BPF qdiscs")
@@ -102,7 +96,7 @@ def test_doctor(t):
 def test_doctor_other_version(t):
     """A program with other BPF code in it, though it does the same."""
     vm = t.bed.guest
-    attach(t, vm)
+    attach_all(t, vm)
     t.run(vm, "sed 's/return map ? bpf_map_lookup/return mop ? bpf_map_lookup/'"
           " %s > /run/other && chmod +x /run/other" % VSFQ)
     t.cleanup(vm, "rm /run/other")
@@ -127,7 +121,7 @@ def test_monitor(t):
     t.run(vm, "cat > /run/logged.conf <<'EOF'\n%s\nEOF" % LOGGED)
     t.cleanup(vm, VSFQ + " policy clear")
     t.run(vm, VSFQ + " apply /run/logged.conf")
-    attach(t, vm)
+    attach_all(t, vm)
     t.start_server(vm, PROBE + " serve stream:5063 stream:5064", "serving")
     job = t.start_server(vm, "%s -v -j monitor" % VSFQ, "listening")
     t.run(other, "%s try stream:42:5061 stream:42:5063 stream:42:5064" % PROBE)
