@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Make the kernel hold as much as it accepts, and keep it.
+
+usage: hold.py listen PORT        streams and datagrams come, nothing is read
+       hold.py stream CID PORT COUNT SIZE      COUNT connections, writes of SIZE
+       hold.py dgram CID PORT COUNT SIZE SECONDS    COUNT sockets in turn; after
+                                               a round goes on until SECONDS are
+                                               over
+
+The senders say "ready", wait for SIGUSR1, send without blocking as long as the
+kernel takes something, say "sent BYTES, at most BYTES by each", and stay.
+"""
+
+import resource
+import select
+import signal
+import socket
+import sys
+import time
+
+# How long a socket that takes nothing is asked again.
+FULL_SECONDS = 2
+MAX_FILES = 16384
+
+
+def listen(port):
+    conns = []
+    dgram = socket.socket(socket.AF_VSOCK, socket.SOCK_DGRAM)
+    dgram.bind((socket.VMADDR_CID_ANY, port))
+    with socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM) as listener:
+        listener.bind((socket.VMADDR_CID_ANY, port))
+        listener.listen(128)
+        print("listening", flush=True)
+        while True:
+            conns.append(listener.accept()[0])
+
+
+def go():
+    print("ready", flush=True)
+    signal.sigwait({signal.SIGUSR1})
+
+
+def stay(sent):
+    print("sent %d, at most %d by each" % (sum(sent), max(sent)), flush=True)
+    signal.pause()
+
+
+def sockets(kind, address, count):
+    opened = []
+    for _ in range(count):
+        s = socket.socket(socket.AF_VSOCK, kind)
+        s.connect(address)
+        s.setblocking(False)
+        opened.append(s)
+    return opened
+
+
+def stream(cid, port, count, size):
+    opened = sockets(socket.SOCK_STREAM, (cid, port), count)
+    sent = dict.fromkeys(opened, 0)
+    go()
+    while True:
+        _, room, _ = select.select([], opened, [], FULL_SECONDS)
+        if not room:
+            break
+        for s in room:
+            try:
+                while True:
+                    sent[s] += s.send(bytes(size))
+            except BlockingIOError:
+                pass
+    stay(sent.values())
+
+
+def dgram(cid, port, count, size, seconds):
+    opened = sockets(socket.SOCK_DGRAM, (cid, port), count)
+    sent = [0] * count
+    go()
+    end = time.monotonic() + seconds
+    while True:
+        for i, s in enumerate(opened):
+            try:
+                sent[i] += s.send(bytes(size))
+            except BlockingIOError:
+                select.select([], [s], [], FULL_SECONDS)
+        if time.monotonic() > end:
+            break
+    stay(sent)
+
+
+if __name__ == "__main__":
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_FILES, MAX_FILES))
+    {"listen": listen, "stream": stream,
+     "dgram": dgram}[sys.argv[1]](*map(int, sys.argv[2:]))
