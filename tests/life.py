@@ -111,7 +111,7 @@ def test_install_names_itself(t):
         for unit in glob.glob(top + "/opt/v/lib/systemd/system/*"):
             have = text(unit)
             t.check("@POLICY" not in have and "@SBIN" not in have, have)
-            t.check(" /opt/v/sbin/vsfq " in have, "other programs: " + have)
+            t.check("=/opt/v/sbin/vsfq " in have, "other programs: " + have)
 
 
 def test_install_unbuilt(t):
