@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What "vsfq doctor" finds on this machine, and what we put in its way."""
+
+import json
+import os
+import tempfile
+
+from findings import findings, finds
+from policies import ANYWHERE, Policies
+from program import DONE, FAILED, VSFQ
+
+
+def test_forms(t):
+    """Text and JSON say the same; what is not well has a fix."""
+    status, output = t.machine(VSFQ + " doctor")
+    status_json, as_json = t.machine(VSFQ + " -j doctor")
+    found = json.loads(as_json)
+    t.equal(output.splitlines(),
+            ["%-8s %s: %s%s" % (f["level"], f["about"], f["finding"],
+                                f["fix"] and " (try: %s)" % f["fix"] or "")
+             for f in found], "the text")
+    levels = {f["level"] for f in found}
+    t.check(levels <= {"ok", "warning", "problem"}, "levels %r" % levels)
+    want = FAILED if "problem" in levels else DONE
+    t.equal((status, status_json), (want, want), "status")
+    for f in found:
+        fixed = f["fix"] is not None or "(try: " in f["finding"]
+        t.check(fixed == (f["level"] != "ok"), "%r" % f)
+
+
+def test_kernel(t):
+    """What this kernel has, as its own files tell."""
+    output = t.machine(VSFQ + " doctor")[1]
+    for driver in "vmw_vsock_virtio_transport", "vhost_vsock":
+        path = "/sys/module/" + driver
+        if os.path.exists(path + "/parameters/dgram"):
+            finds(t, output, "ok", "kernel", driver, "has the patches")
+        elif os.path.exists(path):
+            finds(t, output, "problem", "kernel", driver, "without")
+    status, config = t.machine("zcat /proc/config.gz || "
+                               "cat /boot/config-$(uname -r)")
+    if status:
+        t.skip("this kernel does not tell its configuration")
+    for option, what in (("NET_SCH_BPF", "BPF qdiscs"),
+                         ("NET_XGRESS", "tcx hooks"),
+                         ("DEBUG_INFO_BTF", "BTF")):
+        if "CONFIG_%s=y" % option in config:
+            finds(t, output, "ok", "kernel", "has " + what)
+        else:
+            finds(t, output, "problem", "kernel", "has no " + what, option)
+
+
+def test_unprivileged(t):
+    """It works, and names each capability that is missing."""
+    drop = "setpriv --reuid 65534 --clear-groups --inh-caps=-all " \
+        if os.geteuid() == 0 else ""
+    status, output = t.machine("%s $PWD/%s doctor" % (drop, VSFQ))
+    t.equal(status, FAILED, "status")
+    for name in "CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN":
+        finds(t, output, "problem", "machine", "no " + name, "(try: root)")
+
+
+def test_user_namespace(t):
+    """All capabilities of a container are none."""
+    if t.machine("unshare -rm mount -t tmpfs none /mnt")[0]:
+        t.skip("this machine lets us make no user namespace")
+    finds(t, t.machine("unshare -r %s doctor" % VSFQ)[1], "problem",
+          "machine", "has all capabilities but", "outside")
+
+
+def test_policy(t):
+    """In force or not, and whether the file says the same."""
+    with tempfile.TemporaryDirectory() as top:
+        p = Policies(t, top)
+        p.write("one", ANYWHERE)
+        if "CAP_BPF" in p.run("vsfq apply one"):
+            t.skip("this machine does not let us make BPF maps")
+        about = "policy"
+        etc = "mount -t tmpfs none /etc; mkdir /etc/vsfq"
+        conf = "/etc/vsfq/vsfq.conf"
+        output = p.run("umount /sys/fs/bpf; vsfq doctor")
+        finds(t, output, "problem", "machine", "no BPF file system", "mount")
+        output = p.run(etc, "vsfq doctor")
+        finds(t, output, "ok", "machine", "a BPF file system")
+        finds(t, output, "ok", about, "none is in force")
+        output = p.run(etc, "cp one " + conf, "vsfq doctor")
+        finds(t, output, "warning", about, conf, "(try: vsfq apply)")
+        output = p.run(etc, "cp one " + conf, "vsfq apply", "vsfq doctor")
+        finds(t, output, "ok", about, "%d rules" % ANYWHERE.count("\nrule"))
+        t.check(("warning", about) not in findings(output), output)
+        p.write("two", ANYWHERE.replace("65535", "65534"))
+        output = p.run(etc, "cp one " + conf, "vsfq apply two", "vsfq doctor")
+        finds(t, output, "warning", about, conf, "(try: vsfq apply)")
+        output = p.run(etc, "echo rubbish > " + conf, "vsfq doctor")
+        finds(t, output, "problem", about, conf + ":1:", "vsfq check")
+        output = p.run(etc, "echo 'rule { direction = out cgroup = /no "
+                       "verdict = drop }' > " + conf, "vsfq doctor")
+        finds(t, output, "problem", about, '"/no"')
+
+
+def test_device(t):
+    """A device that somebody else has been at, before and after."""
+    with tempfile.TemporaryDirectory() as top:
+        p = Policies(t, top)
+        fake = "$here/tests/sight/fake.py vsock0 || exit 77"
+        if os.access("/dev/net/tun", os.W_OK):
+            output = p.run(fake, "vsfq doctor", namespaces="-mn")
+        else:
+            t.skip("this machine has no tun")
+        finds(t, output, "warning", "vsock0", "down", "ip link set vsock0 up")
+        finds(t, output, "warning", "vsock0", "not attached", "vsfq attach")
+        t.equal(len(findings(output)["warning", "vsock0"]), 2, "warnings")
+        run = "mount -t tmpfs none /run; mkdir -p /run/%s /run/%s"
+        state = "systemd/netif/links", "NetworkManager/devices"
+        number = "i=$(ip -o link show vsock0 | cut -d: -f1)"
+        output = p.run(
+            fake, "ip link set vsock0 up", run % state, number,
+            "tc qdisc add dev vsock0 root handle 5: pfifo",
+            "tc qdisc add dev vsock0 clsact",
+            "echo ADMIN_STATE=configured > /run/%s/$i" % state[0],
+            "echo managed=true > /run/%s/$i" % state[1],
+            "vsfq doctor", namespaces="-mn")
+        finds(t, output, "ok", "vsock0", "up")
+        for words in (('"pfifo"', "tc qdisc del dev vsock0 root"),
+                      ("clsact", "tc filter"),
+                      ("systemd-networkd", "Unmanaged=yes"),
+                      ("NetworkManager", "nmcli device set vsock0")):
+            finds(t, output, "warning", "vsock0", *words)
+        output = p.run(
+            fake, run % state, number,
+            "echo ADMIN_STATE=unmanaged > /run/%s/$i" % state[0],
+            "echo managed=false > /run/%s/$i" % state[1],
+            "vsfq doctor", namespaces="-mn")
+        t.check("anage" not in output, output)
+
+
+def test_other_programs(t):
+    """Somebody's program on the hook that vsfq uses."""
+    if not os.access("/dev/net/tun", os.W_OK):
+        t.skip("this machine has no tun")
+    with tempfile.TemporaryDirectory() as top:
+        p = Policies(t, top)
+        tool = t.tool("bpftool")
+        output = p.run(
+            "$here/tests/sight/fake.py vsock0 || exit 77",
+            "%s prog loadall $here/build/classify.bpf.o /sys/fs/bpf/c "
+            "|| echo CAP_BPF" % tool,
+            "%s net attach tcx_ingress pinned /sys/fs/bpf/c/vsfq_ingress "
+            "dev vsock0" % tool, "vsfq doctor", namespaces="-mn")
+        if "CAP_BPF" in output:
+            t.skip("this machine does not let us load BPF programs")
+        finds(t, output, "warning", "vsock0", "tcx ingress", "bpftool net")
+        t.check("tcx egress" not in output, output)

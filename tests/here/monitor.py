@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The events of "vsfq monitor", on a device that any kernel has."""
+
+import json
+import os
+import re
+import tempfile
+
+from policies import Policies
+from program import VSFQ
+
+LOGGED = """\
+rule { type = stream  verdict = accept }
+rule { direction = out  type = seqpacket  log = yes  verdict = drop }
+rule { direction = out  local-port = 1025  log = yes  verdict = drop }
+rule { log = yes  class = dgram }
+"""
+
+
+class Logged(Policies):
+    """A device that any kernel has, with our classifier attached by hand,
+    which is why it does not know the name of the device."""
+
+    def __init__(self, t, top):
+        super().__init__(t, top)
+        if not os.access("/dev/net/tun", os.W_OK):
+            t.skip("this machine has no tun")
+        self.write("policy", LOGGED)
+
+    def listen(self, options, *commands):
+        """Return what the monitor said until the commands were done."""
+        tool, pins = self.t.tool("bpftool"), "/sys/fs/bpf/vsfq"
+        output = self.run(
+            "vsfq apply policy || exit",
+            "$here/tests/sight/fake.py vsock0 && ip link set vsock0 up || "
+            "exit 77",
+            "$here/%s -v %s monitor > said 2> notes &" % (VSFQ, options),
+            "pid=$!",
+            "until grep -q listening notes; do sleep 0.1; done",
+            "%s prog loadall $here/build/classify.bpf.o /sys/fs/bpf/c "
+            "pinmaps /sys/fs/bpf/c map name policy pinned %s/@policy/policy "
+            "map name events pinned %s/@events/events" % (tool, pins, pins),
+            "%s net attach tcx_egress pinned /sys/fs/bpf/c/vsfq_egress dev "
+            "vsock0 && mkdir %s/vsock0" % (tool, pins),
+            *commands,
+            "kill $pid; wait $pid; echo status $?; cat said",
+            namespaces="-mn")
+        if "CAP_BPF" in output:
+            self.t.skip("this machine does not let us load BPF programs")
+        return output
+
+
+def test_events(t):
+    """Which rule matched what, once for each request, once for a pair of
+    sockets that exchange datagrams; of no rule that does not ask for it."""
+    with tempfile.TemporaryDirectory() as top:
+        send = "$here/tests/sight/send.py vsock0 "
+        output = Logged(t, top).listen(
+            "-j", send + "stream 1", send + "data 2", send + "seqpacket 1",
+            send + "dgram 2", send + "dgram 2", send + "seqpacket 1",
+            "timeout 5 $here/%s -j monitor; ls /sys/fs/bpf/vsfq" % VSFQ)
+    lines = output.splitlines()
+    t.check("another vsfq monitor is running" in json.loads(lines[0])["error"],
+            output)
+    t.equal(lines[1:5], ["@events", "@policy", "vsock0", "status 0"], "then")
+    events = [json.loads(line) for line in lines[5:]]
+    for e in events:
+        t.check(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z",
+                             e.pop("time")), "%r" % e)
+    common = {"device": "", "direction": "out", "local_cid": 3,
+              "peer_cid": 2, "peer_port": 5000}
+    t.equal(events, [{**common, "type": kind, "local_port": port,
+                      "verdict": verdict, "rule": rule}
+                     for kind, port, verdict, rule in (
+                         ("seqpacket", 1024, "drop", 2),
+                         ("dgram", 1024, "accept", 4),
+                         ("dgram", 1025, "drop", 3),
+                         ("seqpacket", 1024, "drop", 2))], "events")
+
+
+def test_text(t):
+    """The same in a line, and what came before is not shown."""
+    with tempfile.TemporaryDirectory() as top:
+        send = "$here/tests/sight/send.py vsock0 "
+        output = Logged(t, top).listen(
+            "", "kill $pid; wait $pid; " + send + "seqpacket 1",
+            "$here/%s -v monitor > said 2> notes & pid=$!" % VSFQ,
+            "until grep -q listening notes; do sleep 0.1; done",
+            send + "dgram 1")
+    t.check(re.fullmatch(r"status 0\n\S+Z  out dgram accept local 3:1024"
+                         r" peer 2:5000 rule 4\n", output), output)
+
+
+def test_alone(t):
+    """With nothing attached it waits, and leaves nothing behind."""
+    with tempfile.TemporaryDirectory() as top:
+        output = Policies(t, top).run(
+            "timeout -s INT 2 $here/%s -v monitor; echo $?" % VSFQ,
+            "ls /sys/fs/bpf | grep -c vsfq")
+    if "CAP_BPF" in output:
+        t.skip("this machine does not let us make BPF maps")
+    t.equal(output, "vsfq: listening\n124\n0\n", "output")
+
+
+def test_limit(t):
+    """A guest that tries port after port is told of a hundred times a second,
+    and the rest is counted."""
+    with tempfile.TemporaryDirectory() as top:
+        output = Logged(t, top).listen(
+            "-j", "$here/tests/sight/send.py vsock0 seqpacket 3000",
+            "%s -j map dump pinned /sys/fs/bpf/c/device" %
+            t.tool("bpftool"))
+    counted, _, said = output.partition("status 0\n")
+    unlogged = int(re.search(r'"unlogged": *(\d+)', counted).group(1))
+    events = len(said.splitlines())
+    t.equal(events + unlogged, 3000, "events, told and counted")
+    # One second at the least, more if the machine is slow.
+    t.check(100 <= events <= 1000 and events % 100 == 0, "%d events" % events)

@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Policy files: what is right, what is wrong and where, what is in force."""
+
+import json
+import os
+import re
+import tempfile
+
+from policies import ANYWHERE, POLICY, Policies
+from program import DONE, FAILED, VSFQ, complains
+
+
+def policy(t, text, options=""):
+    """Check a file of this text; return status, output and the file's name."""
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as f:
+        f.write(text)
+        f.flush()
+        return *t.machine("%s %s check %s" % (VSFQ, options, f.name)), f.name
+
+
+def wrong(t, text, where, *words):
+    """The one line of error names the file, this place and all words."""
+    status, output, name = policy(t, text)
+    t.equal(status, FAILED, "status for %r" % text)
+    t.check(output.startswith("vsfq: %s:%s " % (name, where)) and
+            output.count("\n") == 1, "%r: not at %s: %s" %
+            (text, where, output))
+    for word in words:
+        t.check(word in output, "%r: not a word of %s: %s" %
+                (text, word, output))
+
+
+def test_round_trip(t):
+    """What is printed is the file's own syntax, and complete."""
+    t.equal(policy(t, POLICY, "-s")[:2], (DONE, POLICY), "the policy")
+    t.equal(policy(t, POLICY)[:2], (DONE, ""), "the quiet form")
+
+
+def test_short_forms(t):
+    status, output, _ = policy(t, """
+        // as little as possible
+        class a { memory = 4M }   /* and
+        the defaults */
+        rule { remote-cid = host remote-port = any verdict = accept }
+        rule { local-port = 1 local-port += 3 type = stream class = a }""",
+                               "-s")
+    t.equal(status, DONE, "status")
+    for line in ("default-in = accept", "default-out = accept",
+                 "class a { weight = 1  limit = 1000  memory = 4194304 }",
+                 "rule { remote-cid = 2  remote-port = {any}  "
+                 "verdict = accept }",
+                 "rule { type = {stream}  local-port = {1, 3}  class = a }"):
+        t.check(line in output.splitlines(), "no %r in\n%s" % (line, output))
+
+
+def test_wrong_values(t):
+    """File, line, column, the offending word, the reason."""
+    for line, column, word, reason in (
+            ("frob = 1", 1, "frob", "no such option"),
+            ("default-in = drop", 14, "drop", "say reject"),
+            ("default-out = reject", 15, "reject", "say drop"),
+            ("class a { weight = 0 }", 20, "0", "between 1 and 1000"),
+            ("class a { weight = 1001 }", 20, "1001", "between 1 and 1000"),
+            ("class a { weight = -1 }", 20, "-1", "not a number"),
+            ("class a { weight = 18446744073709551616 }", 20,
+             "18446744073709551616", "too large"),
+            ("class a { limit = 65536 }", 19, "65536", "65535"),
+            ("class a { memory = 1G }", 20, "1G", "K or M"),
+            ("class a { memory = 63K }", 20, "63K", "between 65536"),
+            ("class sixteen-letters. { }", 7, "sixteen-letters.",
+             "15 characters"),
+            ("class a { rate = 5 }", 11, "rate", "no such option"),
+            ("rule { direction = both }", 20, "both", "in or out"),
+            ("rule { type = raw }", 15, "raw", "stream, seqpacket or dgram"),
+            ("rule { type = {stream, raw} }", 24, "raw", "must be"),
+            ("rule { class = nosuch }", 16, "nosuch", "described above"),
+            ("rule { verdict = permit }", 18, "permit",
+             "accept, reject or drop"),
+            ("rule { local-port = 22-10 }", 21, "22-10", "before its"),
+            ("rule { local-port = {1-10, 5-20} }", 28, "5-20", "overlaps"),
+            ("rule { remote-port = {5, 5-6} }", 26, "5-6", "overlaps"),
+            ("rule { local-port = {1, 2, 3, 4, 5} }", 34, "5", "four"),
+            ("rule { local-port = 4294967296 }", 21, "4294967296", "32 bits"),
+            ("rule { local-port = http }", 21, "http", "neither a number"),
+            ("rule { local-port = 1- }", 21, "1-", "neither a number"),
+            ("rule { remote-cid = me }", 21, "me", "neither a number"),
+            ("rule { remote-cid = local }", 21, "local", "loopback"),
+            ("rule { local-port = {} verdict = accept }", 8, "local-port",
+             "empty list"),
+            ("rule { log = maybe }", 14, "maybe", "no or yes"),
+            ("rule { device = a/b }", 17, "a/b", "not a name"),
+            ("rule { cgroup = user.slice }", 17, "user.slice", "begins with"),
+            ("rule { cgroup = /a/../b }", 17, "/a/../b", "plain path"),
+            ("rule { }", 1, "rule", "neither a verdict nor a class"),
+            ("rule { class = stream verdict = accept }", 1, "rule", "both"),
+            ("rule { verdict = reject }", 18, "reject", "say drop"),
+            ("rule { direction = out verdict = reject }", 34, "reject",
+             "say drop"),
+            ("rule { direction = in verdict = drop }", 33, "drop",
+             "say reject"),
+            ("rule { direction = in cgroup = /a class = dgram }", 32, "/a",
+             "direction = out"),
+            ("rule = 1", 1, "rule", "missing opening brace"),
+            ("include(nosuch.conf)", 9, "nosuch.conf", "No such file")):
+        wrong(t, "# one line above\n%s\n" % line, "2:%d:" % column,
+              '"%s"' % word, reason)
+
+
+def test_said_twice(t):
+    for text, where, word in (
+            ("default-in = accept\ndefault-in = accept", "2:1:",
+             "default-in"),
+            ("class a { }\nclass a { }", "2:7:", "a"),
+            ("class a { limit = 1\nlimit = 2 }", "2:1:", "limit"),
+            ("rule { verdict = accept\nverdict = accept }", "2:1:",
+             "verdict"),
+            ("rule { local-port = 1\nlocal-port = {2, 3} }", "2:1:",
+             "local-port"),
+            # Twice in a line: which of them it was libconfuse does not tell.
+            ("rule { type = {dgram, dgram} }", "1:", "dgram")):
+        wrong(t, text, where, '"%s"' % word, "twice" if word != "a" else
+              "duplicate")
+
+
+def test_cut_off(t):
+    """Half a file is not a shorter policy."""
+    for end in range(1, len(POLICY) - 1):
+        text = POLICY[:end]
+        if text.count("{") != text.count("}"):
+            status, output, _ = policy(t, text)
+            t.equal((status, output.count("\n")), (FAILED, 1),
+                    "status and lines for %r" % text[-40:])
+    wrong(t, POLICY + "\n/* comment\n", "%d:" % (POLICY.count("\n") + 2),
+          "a comment that is not closed")
+    wrong(t, "# it's fine\nrule { device = 'x\n", "2:", "a quote that is not")
+
+
+def test_no_variables(t):
+    """A policy is the same whoever applies it."""
+    for value in "${HOME}", '"${HOME}"', "'$HOME'":
+        wrong(t, "# $HOME\nrule { cgroup = %s }" % value, "2:",
+              "there are no variables")
+    t.equal(policy(t, "class a { } # costs $5\n")[:2], (DONE, ""), "comment")
+
+
+def test_too_much(t):
+    rule = "rule { verdict = accept }\n"
+    t.equal(policy(t, 1024 * rule)[0], DONE, "status for 1024 rules")
+    wrong(t, 1025 * rule, "1025:1:", '"rule"', "1024 is the limit")
+    classes = ["class c%d { }\n" % n for n in range(15)]
+    t.equal(policy(t, "".join(classes[:14]))[0], DONE, "status of 16 classes")
+    wrong(t, "".join(classes), "15:7:", '"c14"', "16 is the limit")
+    groups = ["rule { direction = out cgroup = /%d verdict = drop }\n" % n
+              for n in range(65)]
+    t.equal(policy(t, "".join(groups[:64]))[0], DONE, "status of 64 cgroups")
+    wrong(t, "".join(groups), "65:33:", '"/64"', "64 is the limit")
+
+
+def test_files(t):
+    with tempfile.TemporaryDirectory() as top:
+        os.mkdir(top + "/sub")
+        for name, text in {"empty": "", "comment": "# nothing else\n",
+                           "main": 'class a { }\ninclude("sub/more")\n'
+                                   "rule { class = b }\n",
+                           "sub/more": 'include("most")\n',
+                           "sub/most": "class b { }\n",
+                           "round": "include(round)\n",
+                           "bad": 'include("sub/bad")\n',
+                           "sub/bad": "\nrule { type = raw }\n"}.items():
+            with open("%s/%s" % (top, name), "w") as f:
+                f.write(text)
+        t.equal(t.machine("%s check %s/main" % (VSFQ, top)), (DONE, ""),
+                "includes, from where the file is")
+        for name, reason in {
+                "empty": "empty: says nothing",
+                "comment": "comment: says nothing",
+                "sub": "sub: Is a directory",
+                "nosuch": "nosuch: No such file",
+                "bad": 'sub/bad:2:15: "raw" must be',
+                "round": "round:1: includes nested too deeply"}.items():
+            complains(t, VSFQ, "check %s/%s" % (top, name), FAILED,
+                      "vsfq: %s/%s" % (top, reason))
+        complains(t, VSFQ, "check /dev/zero", FAILED, "too large")
+        status, output = t.machine("%s -j check %s/sub" % (VSFQ, top))
+        t.equal((status, json.loads(output)["error"]),
+                (FAILED, "%s/sub: Is a directory" % top), "as JSON")
+
+
+def test_no_permission(t):
+    """Who is not allowed to read it is told so."""
+    with tempfile.NamedTemporaryFile("w") as f:
+        f.write(POLICY)
+        f.flush()
+        os.chmod(f.name, 0)
+        drop = "setpriv --reuid 65534 --clear-groups " \
+            if os.geteuid() == 0 else ""
+        status, output = t.machine("%s $PWD/%s check %s" %
+                                   (drop, VSFQ, f.name))
+        t.equal((status, output), (FAILED, "vsfq: %s: Permission denied\n" %
+                                   f.name), "status and output")
+
+
+def test_nothing_in_force(t):
+    """A machine without a BPF file system, or on which nothing was applied."""
+    if os.path.exists("/sys/fs/bpf/vsfq"):
+        t.skip("something is attached on this machine")
+    t.equal(t.machine(VSFQ + " policy show"),
+            (DONE, "# no policy is in force\n"), "what is shown")
+    t.equal(json.loads(t.machine(VSFQ + " -j policy show")[1]),
+            {"policy": None}, "as JSON")
+    with tempfile.NamedTemporaryFile("w") as f:
+        f.write(POLICY.replace("/a b/c", "/no such cgroup"))
+        f.flush()
+        complains(t, VSFQ, "apply " + f.name, FAILED, f.name,
+                  'no cgroup "/no such cgroup"')
+
+
+def test_match(t):
+    """From the text of a policy to the verdict of the BPF code."""
+    if t.machine("build/test_match --load")[0]:
+        t.skip("this machine does not let us load BPF programs")
+    status, output = t.machine("build/test_match")
+    t.check(status == 0, output)
+
+
+def test_fuzz(t):
+    """A million texts, on the way from the manual's example to nonsense."""
+    status, output = t.machine("make -s fuzz")
+    t.check(status == 0, output[-4000:])
+
+
+def test_apply(t):
+    """What is shown can be applied, which changes nothing; nor do a dry run
+    and what fails. A class keeps its number."""
+    with tempfile.TemporaryDirectory() as top:
+        p = Policies(t, top)
+        p.write("one", ANYWHERE)
+        if "CAP_BPF" in p.run("vsfq apply one"):
+            t.skip("this machine does not let us make BPF maps")
+        output = p.run("vsfq apply one", "vsfq policy show")
+        t.equal(output, ANYWHERE, "the policy")
+        output = p.run(
+            "vsfq apply one && map_in_force",
+            "vsfq policy show > shown && vsfq apply -n shown",
+            "vsfq apply shown && map_in_force",
+            "sed s/65535/65534/ one > two",
+            "vsfq -n apply two | grep -c 65534 && map_in_force",
+            "echo rubbish > bad; vsfq apply bad; map_in_force",
+            "vsfq apply two && map_in_force")
+        found = re.findall(r"inner_map_id: (\d+)", output)
+        t.equal(len(found), 5, "maps in " + output)
+        t.equal(len(set(found[:4])), 1, "maps of one policy: %s" % output)
+        t.check(found[4] != found[3], "the map did not change: " + output)
+        t.check("-" not in output.replace("-port", ""), "a change: " + output)
+        p.write("three", "class new { }\nclass bulk { }\n"
+                "rule { local-port = 1 class = new }\n")
+        output = p.run("vsfq apply one; vsfq apply three",
+                       "vsfq policy show")
+        t.check(re.search("^class bulk.*\nclass new.*\nrule .*class = new }$",
+                          output, re.M), output)
+
+
+def test_clear(t):
+    """Nothing is left, and to clear nothing is no error."""
+    with tempfile.TemporaryDirectory() as top:
+        p = Policies(t, top)
+        p.write("one", ANYWHERE)
+        output = p.run("vsfq policy clear", "vsfq apply one",
+                       "vsfq policy clear && vsfq policy clear",
+                       "vsfq policy show && ls /sys/fs/bpf | grep -c vs")
+        t.equal(output, "# no policy is in force\n0\n", "output")
+
+
+def test_example(t):
+    """The one in the manual, of ten lines."""
+    with open("docs/vsfq.conf.5.scd") as f:
+        example = re.search(r"^# EXAMPLE\n.*?^```\n(.*?)^```", f.read(),
+                            re.M | re.S).group(1)
+    t.equal(len(example.splitlines()), 10, "lines")
+    t.equal(policy(t, example)[:2], (DONE, ""), "status and output")

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What our programs say to a command line, and to one that is wrong."""
+
+import json
+
+from program import DONE, FAILED, USAGE, VSFQ, VSLOAD, complains
+
+
+def test_load_unit(t):
+    """The pattern and the statistics of vsload."""
+    status, output = t.machine("build/test_load")
+    t.check(status == 0, output)
+
+
+def test_vsfq_usage(t):
+    for arguments, word in {
+            "": "no command",
+            "frobnicate": '"frobnicate"',
+            "sho": '"sho"',
+            "attach": '"attach"',
+            "detach": '"detach"',
+            "show one two": '"two"',
+            "version now": '"now"',
+            "check one two": '"two"',
+            "apply one two": '"two"',
+            "policy": '"policy"',
+            "policy frobnicate": '"frobnicate"',
+            "--frobnicate show": '"--frobnicate"',
+            "-x show": '"-x"',
+            "-o": '"-o"',
+            "-o 0 attach lo": '"0"',
+            "-o 16k attach lo": '"16k"',
+            "-o -1 attach lo": '"-1"',
+            "-o 1048577 attach lo": '"1048577"',
+            "metrics now": '"now"',
+            "doctor now": '"now"',
+            "monitor now": '"now"',
+            "metrics -t": '"-t"',
+            "metrics -t ''": '""'}.items():
+        complains(t, VSFQ, arguments, USAGE, word, "try: vsfq help")
+
+
+def test_vsfq_no_device(t):
+    for command in "attach", "show":
+        complains(t, VSFQ, command + " nosuchdev0", FAILED,
+                  "cannot %s" % command, '"nosuchdev0"', "no such device")
+    complains(t, VSFQ, "show longer-than-any-device", FAILED,
+              '"longer-than-any-device"', "no such device")
+
+
+def test_vsfq_not_attached(t):
+    complains(t, VSFQ, "detach nosuchdev0", FAILED, '"nosuchdev0"',
+              "not attached")
+
+
+def test_vsfq_other_device(t):
+    for command in "attach", "show":
+        complains(t, VSFQ, command + " lo", FAILED, '"lo"',
+                  "not a vsock device")
+
+
+def test_vsfq_error_as_json(t):
+    status, output = t.machine(VSFQ + " -j show nosuchdev0")
+    t.equal(status, FAILED, "exit status")
+    t.check("nosuchdev0" in json.loads(output)["error"], output)
+
+
+def test_vsfq_help(t):
+    """Asked for, it is no error."""
+    status, output = t.machine(VSFQ + " help")
+    t.equal(status, DONE, "exit status")
+    for option in "-h", "--help":
+        t.equal(t.machine("%s %s" % (VSFQ, option)), (DONE, output), option)
+
+
+def test_vsfq_version(t):
+    status, output = t.machine(VSFQ + " version")
+    t.equal(status, DONE, "exit status")
+    status, as_json = t.machine(VSFQ + " -j version")
+    t.equal("vsfq %s\n" % json.loads(as_json)["version"], output, "version")
+
+
+def test_vsload_usage(t):
+    for arguments, word in {
+            "client": "--streams",
+            "client --streams x": '"x"',
+            "client --streams -1": '"-1"',
+            "client --streams 1.5": '"1.5"',
+            "client --streams 1 more": '"more"',
+            "client --type dgram": '"dgram"',
+            "client --dgram-size 1": '"1"',
+            "client --prio flood=1": '"flood=1"',
+            "client --ping 1 --duration 1": "--warmup",
+            "client --ping 1 --interval 20": "--interval",
+            "client --ping 1 --flood-stop 11": "--flood-stop",
+            "client --ping 1 --flood-start 10": "--flood-start",
+            "client --frobnicate": "--frobnicate",
+            "client --cid": "--cid",
+            "server --port 0": '"0"',
+            "server --streams 1": "--streams"}.items():
+        complains(t, VSLOAD, arguments, USAGE, word)
+
+
+def test_vsload_help(t):
+    """On standard error, with a status, when not asked for."""
+    status, output = t.machine(VSLOAD + " help")
+    t.equal(status, DONE, "exit status")
+    t.equal(t.machine(VSLOAD + " --help"), (DONE, output), "--help")
+    for arguments in "", " frobnicate":
+        t.equal(t.machine(VSLOAD + arguments + " 2>/dev/null"), (USAGE, ""),
+                "vsload" + arguments)

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Policies on this machine, where nobody else sees them."""
+
+import re
+
+from program import VSFQ
+
+POLICY = """\
+default-in = reject
+default-out = accept
+class stream { weight = 1  limit = 1000  memory = 4194304 }
+class dgram { weight = 3  limit = 10  memory = 65536 }
+class bulk { weight = 1000  limit = 65535  memory = 1073741824 }
+rule { direction = in  local-port = {22}  class = bulk }
+rule { type = {stream, dgram}  local-cid = 3-9  local-port = {0, 5-7}  \
+remote-cid = 2  remote-port = {4294967295}  device = vhost-vsock3  \
+verdict = accept }
+rule { direction = out  cgroup = "/a b/c"  verdict = drop }
+rule { direction = out  cgroup = "/"  log = yes  class = stream }
+rule { direction = in  type = {dgram}  verdict = drop }
+rule { type = {stream, seqpacket, dgram}  local-port = {any}  class = dgram }
+"""
+
+# On any machine: not every one has cgroups of version 2.
+ANYWHERE = re.sub(".*cgroup.*\n", "", POLICY)
+
+
+class Policies:
+    """Puts policies in force on this machine, where nothing is attached and
+    nobody else sees it: in a BPF file system of its own."""
+
+    def __init__(self, t, top):
+        self.t, self.top = t, top
+
+    def write(self, name, text):
+        with open("%s/%s" % (self.top, name), "w") as f:
+            f.write(text)
+
+    def run(self, *commands, namespaces="-m"):
+        """Run shell commands in the directory; return what they say."""
+        self.write("script", """
+            mount -t bpf bpf /sys/fs/bpf || exit 77
+            here=$PWD
+            vsfq() { $here/%s "$@"; }
+            map_in_force() {
+                cd /sys/fs/bpf/vsfq/@policy
+                %s map lookup pinned policy key 0 0 0 0
+                cd - > /dev/null
+            }
+            cd %s
+            %s""" % (VSFQ, self.t.tool("bpftool"), self.top,
+                     "\n".join(commands)))
+        status, output = self.t.machine("unshare %s sh %s/script" %
+                                        (namespaces, self.top))
+        if status == 77 or "unshare failed" in output:
+            self.t.skip("this machine lets us mount no BPF file system")
+        return output
