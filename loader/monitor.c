@@ -119,21 +119,19 @@ static int print_event(void *data, void *event, size_t size)
 	return fflush(stdout) ? -errno : 0;
 }
 
-/* Until a signal, or an error. */
+/* Until a signal, what was sent before it included, or an error. */
 static int follow(struct ring_buffer *ring, const sigset_t *signals)
 {
 	struct epoll_event ready;
 	int ret = 0;
 
-	while (ret >= 0) {
+	while (ret >= 0 && !stopped) {
 		if (epoll_pwait(ring_buffer__epoll_fd(ring), &ready, 1, -1,
 				signals) < 0 && errno != EINTR)
 			return -errno;
-		if (stopped)
-			return 0;
 		ret = ring_buffer__consume(ring);
 	}
-	return ret;
+	return ret < 0 ? ret : 0;
 }
 
 static int print_events(const struct options *opt, int fd,
