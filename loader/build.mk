@@ -3,7 +3,7 @@
 # Packages: libmnl-dev, libconfuse-dev, libjansson-dev, libelf-dev, zlib1g-dev
 
 LOADER_CFLAGS := -O2 -g -Wall -Wextra -Wno-unused-parameter \
-	-Wno-sign-compare -Wno-missing-field-initializers -D_GNU_SOURCE -MMD \
+	-Wno-sign-compare -Wno-missing-field-initializers -D_GNU_SOURCE -MMD -MP \
 	-Ibuild -Ibuild/uapi -isystem $(LIBBPF)/usr/include
 LOADER_OBJS := $(patsubst loader/%.c,build/loader/%.o,$(wildcard loader/*.c))
 

@@ -142,24 +142,25 @@ static const char *read_log(struct policy_builder *b, const char *text)
 	return wrong;
 }
 
+/* From 1. */
+static const char *read_count(const char *text, __u32 most, __u32 *count)
+{
+	const char *wrong;
+	__u64 value = 0;
+
+	wrong = policy_read_number(text, 1, most, &value);
+	*count = value;
+	return wrong;
+}
+
 static const char *read_weight(struct policy_builder *b, const char *text)
 {
-	__u64 value;
-	const char *wrong;
-
-	wrong = policy_read_number(text, 1, VSFQ_MAX_WEIGHT, &value);
-	b->class.weight = value;
-	return wrong;
+	return read_count(text, VSFQ_MAX_WEIGHT, &b->class.weight);
 }
 
 static const char *read_limit(struct policy_builder *b, const char *text)
 {
-	__u64 value;
-	const char *wrong;
-
-	wrong = policy_read_number(text, 1, VSFQ_MAX_LIMIT, &value);
-	b->class.limit = value;
-	return wrong;
+	return read_count(text, VSFQ_MAX_LIMIT, &b->class.limit);
 }
 
 static const char *read_memory(struct policy_builder *b, const char *text)

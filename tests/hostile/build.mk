@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # vshostile; included by the top Makefile, runs from there.
 
-VSHOSTILE_CFLAGS := -O2 -g -Wall -Wextra -D_GNU_SOURCE -pthread -MMD
+VSHOSTILE_CFLAGS := -O2 -g -Wall -Wextra -D_GNU_SOURCE -pthread -MMD -MP
 VSHOSTILE_OBJS := $(addprefix build/hostile/,vshostile.o storm.o gen.o lay.o \
 	device.o netdev.o server.o polite.o guest.o cases.o \
 	case_reach.o case_life.o case_bound.o)

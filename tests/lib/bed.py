@@ -21,6 +21,7 @@ import functools
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -267,6 +268,8 @@ class Bed:
         self.qemu = None
 
     def __enter__(self):
+        # Who is told to end leaves nothing behind, as with ^C.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             self.boot()
         except BaseException:

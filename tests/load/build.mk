@@ -2,7 +2,7 @@
 # vsload and its unit test; included by the top Makefile, runs from there.
 # Packages: libjansson-dev, libcmocka-dev (the unit test alone)
 
-VSLOAD_CFLAGS := -O2 -g -Wall -Wextra -D_GNU_SOURCE -pthread -MMD
+VSLOAD_CFLAGS := -O2 -g -Wall -Wextra -D_GNU_SOURCE -pthread -MMD -MP
 VSLOAD_OBJS := $(addprefix build/load/,vsload.o client.o server.o sink.o \
 	slice.o sock.o pattern.o stats.o report.o)
 
