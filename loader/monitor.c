@@ -2,7 +2,6 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <jansson.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,30 +14,10 @@
 #include "pins.h"
 #include "policy_words.h"
 #include "reason.h"
+#include "stop.h"
 #include "vsfq.h"
 
 #define NSECS	1000000000LL
-
-static volatile sig_atomic_t stopped;
-
-static void stop(int signal)
-{
-	stopped = 1;
-}
-
-/* They come only when we wait for events, with the mask of "before". */
-static void stop_on_signals(sigset_t *before)
-{
-	struct sigaction action = { .sa_handler = stop };
-	sigset_t blocked;
-
-	sigemptyset(&blocked);
-	sigaddset(&blocked, SIGINT);
-	sigaddset(&blocked, SIGTERM);
-	sigprocmask(SIG_BLOCK, &blocked, before);
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-}
 
 static long long nsecs(clockid_t clock)
 {
@@ -125,7 +104,7 @@ static int follow(struct ring_buffer *ring, const sigset_t *signals)
 	struct epoll_event ready;
 	int ret = 0;
 
-	while (ret >= 0 && !stopped) {
+	while (ret >= 0 && !stopped()) {
 		if (epoll_pwait(ring_buffer__epoll_fd(ring), &ready, 1, -1,
 				signals) < 0 && errno != EINTR)
 			return -errno;
