@@ -70,7 +70,7 @@ print-kernel:		## the path of the bzImage (use make -s)
 libbpf bpftool: $(BPFTOOL)	## from the kernel's source
 
 .PHONY: check demo bench vm
-CHECK_PROGRAMS := $(addprefix build/,test_load test_match fuzz_parse \
+CHECK_PROGRAMS := $(addprefix build/,test_load test_match test_top fuzz_parse \
 	print_metrics vshostile)
 check: $(KERNEL) all $(CHECK_PROGRAMS)	## all tests, or those of TESTS=pattern
 	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) tests/run $(TESTS)

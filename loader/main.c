@@ -9,6 +9,9 @@
 #include "vsfq.h"
 
 #define MAX_OVERHEAD	(1 << 20)
+#define MAX_COUNT	1000000000
+#define MIN_DELAY	0.1		/* s; to read takes time too */
+#define MAX_DELAY	86400
 
 const struct command commands[] = {
 	{ "attach", "DEV|all", "schedule and account the packets of a device",
@@ -17,6 +20,8 @@ const struct command commands[] = {
 	  1, 1, true, command_detach },
 	{ "show", "[DEV]", "devices, classes, drops; with -s also flows",
 	  0, 1, false, command_show },
+	{ "top", "[DEV]", "who is busy and who waits, live",
+	  0, 1, false, command_top },
 	{ "metrics", "", "the figures of show in the format of Prometheus",
 	  0, 0, false, command_metrics },
 	{ "monitor", "", "what the rules with log = yes match, as it happens",
@@ -39,6 +44,9 @@ static const struct option long_options[] = {
 	{ "json", no_argument, NULL, 'j' },
 	{ "statistics", no_argument, NULL, 's' },
 	{ "dry-run", no_argument, NULL, 'n' },
+	{ "batch", no_argument, NULL, 'b' },
+	{ "count", required_argument, NULL, 'c' },
+	{ "delay", required_argument, NULL, 'd' },
 	{ "overhead", required_argument, NULL, 'o' },
 	{ "textfile", required_argument, NULL, 't' },
 	{ "verbose", no_argument, NULL, 'v' },
@@ -84,24 +92,35 @@ static int run_command(const struct options *opt, char **arguments, int count)
 	return c->run(opt, arguments + 1);
 }
 
-static bool parse_overhead(struct options *opt, const char *text)
+static bool parse_number(const char *text, unsigned long most,
+			 unsigned int *number)
 {
 	unsigned long value;
 	char *end;
 
 	value = strtoul(text, &end, 10);
-	opt->overhead = value;
+	*number = value;
 	return *text >= '0' && *text <= '9' && !*end && value > 0 &&
-	       value <= MAX_OVERHEAD;
+	       value <= most;
+}
+
+static bool parse_delay(const char *text, double *delay)
+{
+	char *end;
+
+	*delay = strtod(text, &end);
+	return !text[strspn(text, "0123456789.")] && !*end &&
+	       *delay >= MIN_DELAY && *delay <= MAX_DELAY;
 }
 
 int main(int argc, char **argv)
 {
-	struct options opt = { };
+	struct options opt = { .delay = 1 };
 	int c;
 
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, "jsno:t:vh", long_options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "jsnbc:d:o:t:vh", long_options,
+				NULL)) != -1) {
 		switch (c) {
 		case 'j':
 			opt.json = true;
@@ -112,8 +131,22 @@ int main(int argc, char **argv)
 		case 'n':
 			opt.dry_run = true;
 			break;
+		case 'b':
+			opt.batch = true;
+			break;
+		case 'c':
+			if (!parse_number(optarg, MAX_COUNT, &opt.count))
+				return usage_error(&opt, "not a count",
+						   optarg);
+			break;
+		case 'd':
+			if (!parse_delay(optarg, &opt.delay))
+				return usage_error(&opt, "not a delay",
+						   optarg);
+			break;
 		case 'o':
-			if (!parse_overhead(&opt, optarg))
+			if (!parse_number(optarg, MAX_OVERHEAD,
+					  &opt.overhead))
 				return usage_error(&opt, "not an overhead",
 						   optarg);
 			break;

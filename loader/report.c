@@ -12,8 +12,9 @@
 #include "report.h"
 #include "sched.h"
 
-/* Of the policy in force, which gives names to classes. */
-static struct vsfq_policy policy = {
+/* Gives names to classes: the one in force, or that of no policy. */
+static struct vsfq_policy policy;
+static const struct vsfq_policy no_policy = {
 	.class[VSFQ_CLASS_STREAM].name = "stream",
 	.class[VSFQ_CLASS_DGRAM].name = "dgram",
 };
@@ -205,6 +206,7 @@ int report_devices(const struct devices *list, bool flows, json_t **report)
 {
 	int i;
 
+	policy = no_policy;
 	/* Not ours to look into, the pins would seem not to be there. */
 	if (policy_map_read(&policy) == -EPERM)
 		return -EPERM;

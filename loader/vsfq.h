@@ -17,8 +17,11 @@ struct options {
 	bool json;
 	bool statistics;
 	bool dry_run;
+	bool batch;
 	int verbose;
 	unsigned int overhead;		/* 0: as compiled */
+	unsigned int count;		/* 0: no end */
+	double delay;			/* seconds */
 	const char *textfile;		/* a directory, NULL: to stdout */
 };
 
@@ -37,6 +40,7 @@ extern const struct command commands[];
 int command_attach(const struct options *opt, char **arguments);
 int command_detach(const struct options *opt, char **arguments);
 int command_show(const struct options *opt, char **arguments);
+int command_top(const struct options *opt, char **arguments);
 int command_metrics(const struct options *opt, char **arguments);
 int command_doctor(const struct options *opt, char **arguments);
 int command_monitor(const struct options *opt, char **arguments);

@@ -25,7 +25,7 @@ UNITS := $(foreach u,vsfq.service vsfq-attach@.service,\
 		packaging/systemd/$u.in:$(UNITDIR)/$u)
 DATA := $(foreach m,$(MANUALS),\
 		$m:$(MANDIR)/man$(subst .,,$(suffix $m))/$(notdir $m)) \
-	$(foreach d,$(wildcard docs/*.md),$d:$(DOCDIR)/$(notdir $d)) \
+	$(foreach d,$(wildcard docs/*.md docs/*.txt),$d:$(DOCDIR)/$(notdir $d)) \
 	$(EXAMPLE):$(DOCDIR)/examples/vsfq.conf \
 	packaging/network/85-vsfq.rules:$(LIBDIR)/udev/rules.d/85-vsfq.rules \
 	packaging/network/10-vsfq.network:$(LIBDIR)/systemd/network/10-vsfq.network \

@@ -28,6 +28,7 @@ DATA = {
     "share/doc/vsfq/fairness.md",
     "share/doc/vsfq/grants.md",
     "share/doc/vsfq/reliability.md",
+    "share/doc/vsfq/top.txt",
     "share/man/man5/vsfq.conf.5",
     "share/man/man7/vsfq.7",
     "share/man/man8/vsfq.8",
@@ -185,7 +186,7 @@ def test_deb_fields(t):
             "version")
     t.equal({word.split()[0] for word in fields["Depends"].split(", ")},
             {"iproute2", "libc6", "libconfuse2", "libelf1", "libjansson4",
-             "libmnl0", "zlib1g"}, "dependencies")
+             "libmnl0", "libncurses6", "libtinfo6", "zlib1g"}, "dependencies")
 
 
 def test_deb_lintian(t):

@@ -35,6 +35,13 @@ def test_vsfq_usage(t):
             "metrics now": '"now"',
             "doctor now": '"now"',
             "monitor now": '"now"',
+            "top one two": '"two"',
+            "top -c 0": '"0"',
+            "top -c x": '"x"',
+            "top -d 0": '"0"',
+            "top -d 1e3": '"1e3"',
+            "top -d .": '"."',
+            "top -d 86401": '"86401"',
             "metrics -t": '"-t"',
             "metrics -t ''": '""'}.items():
         complains(t, VSFQ, arguments, USAGE, word, "try: vsfq help")

@@ -36,8 +36,9 @@ class Policies:
         with open("%s/%s" % (self.top, name), "w") as f:
             f.write(text)
 
-    def run(self, *commands, namespaces="-m"):
-        """Run shell commands in the directory; return what they say."""
+    def command(self, *commands, namespaces="-m"):
+        """One to run shell commands in the directory; status 77 if this
+        machine does not let us."""
         self.write("script", """
             mount -t bpf bpf /sys/fs/bpf || exit 77
             here=$PWD
@@ -50,8 +51,12 @@ class Policies:
             cd %s
             %s""" % (VSFQ, self.t.tool("bpftool"), self.top,
                      "\n".join(commands)))
-        status, output = self.t.machine("unshare %s sh %s/script" %
-                                        (namespaces, self.top))
+        return "unshare %s sh %s/script" % (namespaces, self.top)
+
+    def run(self, *commands, namespaces="-m"):
+        """Run shell commands in the directory; return what they say."""
+        status, output = self.t.machine(
+            self.command(*commands, namespaces=namespaces))
         if status == 77 or "unshare failed" in output:
             self.t.skip("this machine lets us mount no BPF file system")
         return output

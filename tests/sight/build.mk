@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The tests of what administrators look at; included by the top Makefile after
 # loader/build.mk, runs from there.
+# Packages: libcmocka-dev
 
 build/print_metrics: tests/sight/print_metrics.c build/loader/metrics_text.o
 	$(CC) $(LOADER_CFLAGS) -Iloader $(CFLAGS) $(LDFLAGS) -o $@ $^ -ljansson
+
+build/test_top: tests/sight/test_top.c build/loader/top_rate.o \
+		build/loader/top_text.o
+	$(CC) $(LOADER_CFLAGS) -Iloader $(CFLAGS) $(LDFLAGS) -o $@ $^ \
+		-lcmocka -ljansson

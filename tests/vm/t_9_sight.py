@@ -5,7 +5,7 @@ import json
 
 import prometheus
 from findings import findings, finds
-from load import GUEST_DEV, attach_all
+from load import GUEST_DEV, HOST_DEV, attach_all
 
 BED = "pair"
 
@@ -140,3 +140,27 @@ def test_monitor(t):
              ("in", "stream", "accept", 3, 5063)}, "events")
     t.run(vm, "%s detach all; ls /sys/fs/bpf/vsfq" % VSFQ)
     t.run(vm, "%s policy clear; ls /sys/fs/bpf | grep vsfq" % VSFQ, status=1)
+
+
+def test_top(t):
+    """Real packets have rates, a share of the cost and a time in the queue,
+    and the flow has an owner."""
+    vm = t.bed.host
+    attach_all(t, vm)
+    t.serve(t.bed.guest, 5065)
+    t.start(vm, "%s client --cid 42 --port 5065 --duration 60 --streams 2 "
+            "--ping 1 --dgram-flood 1 --dgram-size 64" % VSLOAD, limit=120)
+    # There is a moment before it sends.
+    t.wait_for(vm, "%s top -b -c 1 -d 2 > /run/top; "
+               "grep -q ':5065 stream .* uid 0 cgroup' /run/top" % VSFQ)
+    lines = [line.split() for line in
+             t.run(vm, "cat /run/top; rm /run/top").splitlines()]
+    columns = lines[1]
+    t.equal(columns[-1], "OWNER", "the last column")
+    device = dict(zip(columns, lines[2][-len(columns) + 1:]))
+    t.equal(lines[2][0], HOST_DEV, "the device")
+    t.equal(device["COST%"], "100.0", "its share")
+    for name in "OUT/s", "OUTB":
+        t.check(device[name] not in ("0", "-"), "%s of %r" % (name, device))
+    t.check(device["WAIT"].endswith("s"), "the time in %r" % device)
+    t.equal({line[0] for line in lines[3:5]}, {"stream", "dgram"}, "classes")
