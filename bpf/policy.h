@@ -13,6 +13,9 @@
 #define VSFQ_MAX_RANGES		4	/* of ports, in a rule, on each side */
 #define VSFQ_MAX_WEIGHT		1000
 #define VSFQ_MAX_LIMIT		65535	/* datagrams queued in a class */
+#define VSFQ_MAX_RATE		1000000000000ULL	/* bytes per second */
+#define VSFQ_MIN_BURST		65580	/* bytes: the largest packet */
+#define VSFQ_MAX_BURST		(1 << 30)
 #define VSFQ_NAME_SIZE		16
 #define VSFQ_CGROUP_SIZE	240
 
@@ -62,6 +65,8 @@ struct vsfq_cgroup {
 
 struct vsfq_class_settings {
 	char name[VSFQ_NAME_SIZE];	/* empty: there is no such class */
+	__u64 rate;			/* bytes per second, 0: no cap */
+	__u64 burst;			/* bytes, 0 without a rate */
 	__u64 memory;			/* limits of what is queued, */
 	__u32 limit;			/* of datagrams only */
 	__u32 weight;

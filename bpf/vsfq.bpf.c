@@ -41,6 +41,14 @@
  * ninth stream (cost 16,492, quantum 65,536) finds eight streams taking turns
  * and goes before them, up to three times in each round.
  *
+ * CAPS. A class may have a rate (policy.h): a token bucket in each qdisc, in
+ * bytes of length, as tc counts them. A class sends while it has credit; its
+ * last packet may be longer than that, and the debt is paid before the next
+ * one. Without credit a class is passed over: its packets wait, the others have
+ * the device. When only such classes have packets the watchdog asks again once
+ * the first of them has credit. Waiting earns no claim to time: a class comes
+ * back as one that was idle does.
+ *
  * DROPS. What is queued of a stream is not data but a request to send
  * ("grant"): dropping one would lose nothing and stall the connection, so none
  * is dropped, except when all VSFQ_MAX_PACKETS of the machine are queued and
@@ -54,9 +62,9 @@
  * vsfq.h for their sizes, pool.bpf.h for how). A flow or group that finds its
  * pool empty shares a spare one of its class. A socket without an owner (a
  * reset for a connection that does not exist) is in the group of cgroup 0, and
- * so is everything orphaned before it came here. Rates and strict priorities
- * are not implemented. Nothing is delayed: if a packet is queued, it is sent
- * as soon as the device asks.
+ * so is everything orphaned before it came here. Strict priorities are not
+ * implemented. Only a cap delays anything: if a packet is queued in a class
+ * without one, it is sent as soon as the device asks.
  *
  * BY HAND, without the loader and without its classifier (the qdisc then
  * classifies by itself):
@@ -85,6 +93,9 @@ char _license[] SEC("license") = "GPL";
 #define KEEP_FLOWS		64	/* an idle qdisc remembers */
 #define VTIME_SHIFT		10
 #define RETRY_NS		1000000
+#define NSEC_PER_SEC		1000000000ULL
+/* Another policy may lift a cap while all is quiet: look again so often. */
+#define RECHECK_NS		(NSEC_PER_SEC / 10)
 
 /* The time of one packet, in bytes: docs/fairness.md says how to measure it. */
 const volatile __u32 overhead = VSFQ_OVERHEAD;
@@ -782,6 +793,75 @@ __verified_once __u32 serve(struct vsfq_queue *q __arg_nonnull,
 	return 0;
 }
 
+static __always_inline void credit_grow(struct vsfq_class_queue *c,
+					struct vsfq_class_settings *cap)
+{
+	__u64 now = bpf_ktime_get_ns(), missing = 0, grown;
+
+	if (c->credit < (__s64)cap->burst)
+		missing = cap->burst - c->credit;
+	/* Also after a pause so long that the product below would overflow. */
+	if (now - c->credited_at >= missing * NSEC_PER_SEC / cap->rate) {
+		c->credit = cap->burst;
+		c->credited_at = now;
+		return;
+	}
+	grown = (now - c->credited_at) * cap->rate / NSEC_PER_SEC;
+	c->credit += grown;
+	/* What is left of a byte counts the next time. */
+	c->credited_at += (grown * NSEC_PER_SEC + cap->rate - 1) / cap->rate;
+}
+
+/* When a class without credit will have some. */
+static __always_inline __u64 credit_at(struct vsfq_class_queue *c,
+				       struct vsfq_class_settings *cap)
+{
+	__u64 missing = 1 - c->credit;
+
+	return c->credited_at +
+	       (missing * NSEC_PER_SEC + cap->rate - 1) / cap->rate;
+}
+
+/* Does the class have to wait? Notes when that ends. */
+static __always_inline bool class_waits(struct vsfq_queue *q,
+					struct vsfq_class_queue *c,
+					struct vsfq_class_settings *cap)
+{
+	__u64 at;
+
+	if (!cap || !cap->rate || !c->packets)
+		return false;
+	credit_grow(c, cap);
+	if (c->credit > 0)
+		return false;
+	at = credit_at(c, cap);
+	if (at < q->credit_at)
+		q->credit_at = at;
+	return true;
+}
+
+/* Find the classes that wait for credit. */
+__verified_once int enforce_rates(struct vsfq_queue *q __arg_nonnull)
+{
+	struct vsfq_policy *p = policy_in_force();
+	__u32 i, before = q->waiting;
+
+	q->waiting = 0;
+	q->credit_at = ~0ULL;
+	for (i = 0; i < VSFQ_MAX_CLASSES && i < q->classes; i++) {
+		struct vsfq_class_queue *c = &q->class[i];
+		bool waited = before >> i & 1;
+
+		if (class_waits(q, c, p ? &p->class[i] : NULL)) {
+			q->waiting |= 1U << i;
+			c->throttled += !waited;
+		} else if (waited && c->vtime < q->vtime) {
+			c->vtime = q->vtime;
+		}
+	}
+	return 0;
+}
+
 /*
  * The class with packets that is most behind, VSFQ_MAX_CLASSES if there is
  * none. On request only of those with fresh flows and not beyond "until".
@@ -795,7 +875,8 @@ static __always_inline __u32 class_behind(struct vsfq_queue *q, bool fresh,
 	for (i = 0; i < VSFQ_MAX_CLASSES && i < q->classes; i++) {
 		struct vsfq_class_queue *c = &q->class[i];
 
-		if (!c->packets || (fresh && !c->fresh.head))
+		if (!c->packets || (fresh && !c->fresh.head) ||
+		    q->waiting >> i & 1)
 			continue;
 		if (c->vtime > least)
 			continue;
@@ -805,13 +886,17 @@ static __always_inline __u32 class_behind(struct vsfq_queue *q, bool fresh,
 	return best;
 }
 
-/* Any class with something on its lists, VSFQ_MAX_CLASSES if there is none. */
+/*
+ * Any class with something on its lists and credit to send it,
+ * VSFQ_MAX_CLASSES if there is none.
+ */
 static __always_inline __u32 class_linked(struct vsfq_queue *q)
 {
 	__u32 i;
 
 	for (i = 0; i < VSFQ_MAX_CLASSES && i < q->classes; i++)
-		if (q->class[i].fresh.head || q->class[i].groups.head)
+		if (!(q->waiting >> i & 1) &&
+		    (q->class[i].fresh.head || q->class[i].groups.head))
 			return i;
 	return VSFQ_MAX_CLASSES;
 }
@@ -835,16 +920,32 @@ static __always_inline void count_sent(struct vsfq_class_queue *c, __u32 class,
 {
 	__u64 usecs = (bpf_ktime_get_ns() - slot->queued_at) / 1000;
 	struct vsfq_policy *p = policy_in_force();
+	struct vsfq_class_settings *s = NULL;
 	__u64 vtime = (__u64)slot->cost << VTIME_SHIFT;
 
+	if (p)
+		s = &p->class[class % VSFQ_MAX_CLASSES];
 	c->sent.packets++;
 	c->sent.bytes += slot->length;
 	c->sent.cost += slot->cost;
 	/* A class that another policy removed has no weight. */
-	c->vtime += p ? vtime / (p->class[class % VSFQ_MAX_CLASSES].weight ?: 1) :
-			vtime;
+	c->vtime += s ? vtime / (s->weight ?: 1) : vtime;
+	/* Without a rate there is nothing that would ever pay a debt. */
+	if (s && s->rate)
+		c->credit -= slot->length;
 	c->sojourn[log2_above(usecs) % VSFQ_NR_BUCKETS]++;
 	c->sojourn_sum += usecs;
+}
+
+/* Nothing can be sent: be called again when a class has credit. */
+static __always_inline void wait_for_credit(struct Qdisc *sch,
+					    struct vsfq_queue *q)
+{
+	__u64 latest = bpf_ktime_get_ns() + RECHECK_NS;
+
+	if (q->waiting)
+		bpf_qdisc_watchdog_schedule(sch, q->credit_at < latest ?
+					    q->credit_at : latest, 0);
 }
 
 SEC("struct_ops")
@@ -858,11 +959,14 @@ struct sk_buff *BPF_PROG(vsfq_dequeue, struct Qdisc *sch)
 
 	if (!q)
 		return NULL;
+	enforce_rates(q);
 	bpf_for(i, 0, MAX_STEPS) {
 		class = class_next(q);
 		c = class_of(q, class);
-		if (!c)
+		if (!c) {
+			wait_for_credit(sch, q);
 			return NULL;
+		}
 		s = serve(q, c, false);
 		if (!s)
 			continue;
@@ -894,6 +998,7 @@ void BPF_PROG(vsfq_reset, struct Qdisc *sch)
 	sch->qstats.backlog = 0;
 	if (!q)
 		return;
+	q->waiting = 0;
 	bpf_for(i, 0, MAX_STEPS_RESET) {
 		c = class_of(q, class_linked(q));
 		if (!c)

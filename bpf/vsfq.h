@@ -106,6 +106,10 @@ struct vsfq_class_queue {
 	__u64 sojourn[VSFQ_NR_BUCKETS];	/* bucket n: below 2^n usecs */
 	__u64 sojourn_sum;		/* of all that left, usecs */
 
+	__s64 credit;			/* of a rate, bytes; debt below 0 */
+	__u64 credited_at;		/* CLOCK_MONOTONIC, ns */
+	__u64 throttled;		/* times that it began to wait for it */
+
 	__u64 vtime;			/* service received over weight */
 	struct vsfq_list fresh;		/* flows that go first */
 	struct vsfq_list groups;	/* groups that take turns */
@@ -118,6 +122,8 @@ struct vsfq_queue {
 	__u32 id;			/* never used twice */
 	__u32 flows;			/* in use */
 	__u32 classes;			/* 1 + highest one that had a packet */
+	__u32 waiting;			/* bit n: class n has no credit */
+	__u64 credit_at;		/* when the first of them will have it */
 	__u64 vtime;			/* of the class served last */
 	struct vsfq_class_queue class[VSFQ_MAX_CLASSES];
 };

@@ -168,6 +168,17 @@ static const char *read_memory(struct policy_builder *b, const char *text)
 	return policy_read_size(text, 64 << 10, 1 << 30, &b->class.memory);
 }
 
+static const char *read_rate(struct policy_builder *b, const char *text)
+{
+	return policy_read_rate(text, &b->class.rate);
+}
+
+static const char *read_burst(struct policy_builder *b, const char *text)
+{
+	return policy_read_size(text, VSFQ_MIN_BURST, VSFQ_MAX_BURST,
+				&b->class.burst);
+}
+
 static const char *read_default_in(struct policy_builder *b, const char *text)
 {
 	__u32 verdict = VSFQ_ACCEPT;
@@ -202,6 +213,8 @@ static const struct {
 	{ "weight", read_weight },
 	{ "limit", read_limit },
 	{ "memory", read_memory },
+	{ "rate", read_rate },
+	{ "burst", read_burst },
 	{ "direction", read_direction },
 	{ "type", read_type },
 	{ "local-cid", read_local_cid },
@@ -245,14 +258,32 @@ static void start_class(struct policy_builder *b)
 	b->class.memory = VSFQ_LIMIT_MEMORY;
 }
 
-const char *policy_build_class(struct policy_builder *b, const char *name)
+/* 20 ms of the rate, so that a timer that is late costs nothing of it. */
+static __u64 default_burst(__u64 rate)
+{
+	__u64 burst = rate / 50;
+
+	if (burst < VSFQ_MIN_BURST)
+		return VSFQ_MIN_BURST;
+	return burst < VSFQ_MAX_BURST ? burst : VSFQ_MAX_BURST;
+}
+
+const char *policy_build_class(struct policy_builder *b, const char *name,
+			       const char **option)
 {
 	const char *wrong;
 	int i;
 
+	*option = NULL;
 	wrong = policy_read_name(name, b->class.name);
 	if (wrong)
 		return wrong;
+	if (b->class.burst && !b->class.rate) {
+		*option = "burst";
+		return "is a burst without a rate";
+	}
+	if (b->class.rate && !b->class.burst)
+		b->class.burst = default_burst(b->class.rate);
 	i = policy_find_class(b->policy, name);
 	if (i < 0)
 		i = policy_find_class(b->policy, "");

@@ -25,9 +25,10 @@ void policy_build_start(struct policy_builder *b, struct vsfq_policy *policy);
 /* These return NULL, or what is wrong. */
 const char *policy_build_value(struct policy_builder *b, const char *option,
 			       const char *text);
-const char *policy_build_class(struct policy_builder *b, const char *name);
 
-/* Here "option" is the one to blame, NULL if it is the rule as such. */
+/* Here "option" is the one to blame, NULL if it is the section as such. */
+const char *policy_build_class(struct policy_builder *b, const char *name,
+			       const char **option);
 const char *policy_build_rule(struct policy_builder *b, const char **option);
 
 #endif

@@ -175,7 +175,8 @@ static int put(int outer, int inner)
 	err = bpf_map_update_elem(outer, &zero, &inner, BPF_ANY);
 	if (err) {
 		unlink(path);
-		return err;
+		/* So it says of a map unlike those of the version before. */
+		return err == -EINVAL ? -EPROTO : err;
 	}
 	return rename_pin(NEXT, CURRENT);
 }

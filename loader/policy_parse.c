@@ -139,22 +139,29 @@ static int read_value(cfg_t *cfg, cfg_opt_t *opt, const char *value,
 	return wrong ? fail(cfg, value, wrong) : 0;
 }
 
+/* The value of an option is to blame, or else the section, by its name. */
+static int fail_section(cfg_t *cfg, const char *option, const char *name,
+			const char *wrong)
+{
+	struct seen *s;
+
+	if (!option)
+		return fail(cfg, name, wrong);
+	s = find_seen(now.section, option);
+	return fail_at(cfg->filename, s->line, s->word, wrong);
+}
+
 static int end_rule(cfg_t *cfg, cfg_opt_t *opt)
 {
 	cfg_t *section = cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1);
 	const char *option, *wrong;
-	struct seen *s;
 
 	now.said = true;
 	if (empty_list(section))
 		return fail(cfg, empty_list(section), "is an empty list");
 	wrong = policy_build_rule(&now.builder, &option);
-	if (wrong && !option)
-		return fail(cfg, "rule", wrong);
-	if (wrong) {
-		s = find_seen(now.section, option);
-		return fail_at(cfg->filename, s->line, s->word, wrong);
-	}
+	if (wrong)
+		return fail_section(cfg, option, "rule", wrong);
 	memset(now.section, 0, sizeof(now.section));
 	return 0;
 }
@@ -162,12 +169,12 @@ static int end_rule(cfg_t *cfg, cfg_opt_t *opt)
 static int end_class(cfg_t *cfg, cfg_opt_t *opt)
 {
 	cfg_t *section = cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1);
-	const char *wrong;
+	const char *option, *wrong;
 
 	now.said = true;
-	wrong = policy_build_class(&now.builder, cfg_title(section));
+	wrong = policy_build_class(&now.builder, cfg_title(section), &option);
 	if (wrong)
-		return fail(cfg, cfg_title(section), wrong);
+		return fail_section(cfg, option, cfg_title(section), wrong);
 	memset(now.section, 0, sizeof(now.section));
 	return 0;
 }
@@ -212,6 +219,8 @@ static cfg_opt_t class_options[] = {
 	CFG_STR_CB("weight", NULL, CFGF_NODEFAULT, read_value),
 	CFG_STR_CB("limit", NULL, CFGF_NODEFAULT, read_value),
 	CFG_STR_CB("memory", NULL, CFGF_NODEFAULT, read_value),
+	CFG_STR_CB("rate", NULL, CFGF_NODEFAULT, read_value),
+	CFG_STR_CB("burst", NULL, CFGF_NODEFAULT, read_value),
 	CFG_END()
 };
 

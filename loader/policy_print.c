@@ -8,8 +8,12 @@ static void print_class(const struct vsfq_class_settings *c, FILE *file)
 {
 	if (!*c->name)
 		return;
-	fprintf(file, "class %s { weight = %u  limit = %u  memory = %llu }\n",
+	fprintf(file, "class %s { weight = %u  limit = %u  memory = %llu ",
 		c->name, c->weight, c->limit, c->memory);
+	if (c->rate)
+		fprintf(file, " rate = %llubps  burst = %llu ", c->rate,
+			c->burst);
+	fprintf(file, "}\n");
 }
 
 static void print_range(const struct vsfq_range *r, FILE *file)

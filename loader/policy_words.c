@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "policy_words.h"
 
@@ -110,6 +111,44 @@ const char *policy_read_size(const char *text, __u64 least, __u64 most,
 		*value = ~0ULL >> shift;
 	*value <<= shift;
 	return in_bounds(*value, least, most);
+}
+
+/* How tc writes rates; "bps" are bytes per second, and none means bits. */
+static const struct {
+	const char *unit;
+	__u64 bits;
+} rate_units[] = {
+	{ "", 1 }, { "bit", 1 }, { "bps", 8 },
+	{ "kbit", 1000 }, { "kibit", 1ULL << 10 },
+	{ "mbit", 1000000 }, { "mibit", 1ULL << 20 },
+	{ "gbit", 1000000000 }, { "gibit", 1ULL << 30 },
+	{ "tbit", 1000000000000 }, { "tibit", 1ULL << 40 },
+	{ "kbps", 8000 }, { "kibps", 8ULL << 10 },
+	{ "mbps", 8000000 }, { "mibps", 8ULL << 20 },
+	{ "gbps", 8000000000 }, { "gibps", 8ULL << 30 },
+	{ "tbps", 8000000000000 }, { "tibps", 8ULL << 40 },
+	{ }
+};
+
+const char *policy_read_rate(const char *text, __u64 *bytes)
+{
+	const char *unit;
+	__u64 value;
+	int i;
+
+	if (!read_digits(text, &value, &unit))
+		return "is not a rate, or too large a one";
+	for (i = 0; rate_units[i].unit; i++)
+		if (!strcasecmp(rate_units[i].unit, unit))
+			break;
+	if (!rate_units[i].unit)
+		return "is not a rate: a number with bit, kbit, mbit, gbit, "
+		       "bps, kbps, mbps, gbps or nothing after it";
+	if (__builtin_mul_overflow(value, rate_units[i].bits, &value) ||
+	    value / 8 < 1 || value / 8 > VSFQ_MAX_RATE)
+		return "must be between 8bit and 8tbit";
+	*bytes = value / 8;
+	return NULL;
 }
 
 /* "any", one number, or two with a dash between them. */

@@ -31,6 +31,8 @@ const char *policy_read_number(const char *text, __u64 least, __u64 most,
 			       __u64 *value);
 const char *policy_read_size(const char *text, __u64 least, __u64 most,
 			     __u64 *value);
+/* As tc reads it: bits per second, "bps" after it are bytes. */
+const char *policy_read_rate(const char *text, __u64 *bytes);
 const char *policy_read_ports(const char *text, struct vsfq_range *range);
 const char *policy_read_cid(const char *text, struct vsfq_range *range);
 const char *policy_read_name(const char *text, char name[VSFQ_NAME_SIZE]);

@@ -95,6 +95,16 @@ static void add_queue(json_t *class, const struct vsfq_class_queue *c)
 	json_object_set_new(class, "drops", json_drops(c));
 	json_object_set_new(class, "sojourn_us", json_sojourn(c));
 	json_object_set_new(class, "served", json_stats(&c->sent));
+	json_object_set_new(class, "throttled", json_integer(c->throttled));
+}
+
+/* Bytes per second, and bytes; nothing of a class without a cap. */
+static void add_cap(json_t *class, const struct vsfq_class_settings *s)
+{
+	if (!s->rate)
+		return;
+	json_object_set_new(class, "rate", json_integer(s->rate));
+	json_object_set_new(class, "burst", json_integer(s->burst));
 }
 
 static json_t *json_classes(const struct classifier_stats *stats,
@@ -107,6 +117,7 @@ static json_t *json_classes(const struct classifier_stats *stats,
 		if (!class_name(i))
 			continue;
 		class = json_pack("{s:s}", "name", class_name(i));
+		add_cap(class, &policy.class[i]);
 		if (stats) {
 			json_object_set_new(class, "sent",
 				json_stats(&stats->class[i].sent));

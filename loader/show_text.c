@@ -55,12 +55,24 @@ static void text_queue(const json_t *class)
 	text_drops(json_object_get(class, "drops"));
 }
 
+/* A cap, and what it did: also one that was, if it did anything. */
+static void text_cap(const json_t *class)
+{
+	if (!number(class, "rate") && !number(class, "throttled"))
+		return;
+	printf("    rate     %12" JSON_INTEGER_FORMAT " bytes/s burst %"
+	       JSON_INTEGER_FORMAT " throttled %" JSON_INTEGER_FORMAT "\n",
+	       number(class, "rate"), number(class, "burst"),
+	       number(class, "throttled"));
+}
+
 static void text_class(const json_t *class)
 {
 	printf("  class %s\n", string(class, "name"));
 	text_stats("sent", json_object_get(class, "sent"));
 	text_stats("received", json_object_get(class, "received"));
 	text_queue(class);
+	text_cap(class);
 }
 
 static void text_flow(const json_t *flow)

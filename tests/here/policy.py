@@ -53,6 +53,25 @@ def test_short_forms(t):
         t.check(line in output.splitlines(), "no %r in\n%s" % (line, output))
 
 
+def test_rates(t):
+    """As tc reads them; without a burst it is what 20 ms of them carry."""
+    for rate, burst, bytes_, want in (
+            ("8", "", 1, 65580), ("15bit", "", 1, 65580),
+            ("8kbit", "", 1000, 65580), ("8Kibit", "", 1024, 65580),
+            ("32mbit", "", 4000000, 80000), ("4mbps", "", 4000000, 80000),
+            ("4MiBps", "", 4 << 20, (4 << 20) // 50),
+            ("8tbit", "", 10 ** 12, 1 << 30),
+            ("1gbit", "65580", 125000000, 65580),
+            ("1gbps", "1024M", 10 ** 9, 1 << 30)):
+        text = "class a { rate = %s %s }" % (rate, burst and
+                                             "burst = " + burst)
+        status, output, _ = policy(t, text, "-s")
+        t.equal(status, DONE, "status for " + text)
+        t.check("  rate = %dbps  burst = %d }\n" % (bytes_, want) in output,
+                "%s: %s" % (text, output))
+        t.equal(policy(t, output, "-s")[1], output, "what is printed, read")
+
+
 def test_wrong_values(t):
     """File, line, column, the offending word, the reason."""
     for line, column, word, reason in (
@@ -69,7 +88,21 @@ def test_wrong_values(t):
             ("class a { memory = 63K }", 20, "63K", "between 65536"),
             ("class sixteen-letters. { }", 7, "sixteen-letters.",
              "15 characters"),
-            ("class a { rate = 5 }", 11, "rate", "no such option"),
+            ("class a { ceil = 5 }", 11, "ceil", "no such option"),
+            ("class a { rate = 0 }", 18, "0", "between 8bit and 8tbit"),
+            ("class a { rate = 7bit }", 18, "7bit", "between 8bit"),
+            ("class a { rate = 18446744073709551616 }", 18,
+             "18446744073709551616", "too large"),
+            ("class a { rate = 18446744073709551615tbps }", 18,
+             "18446744073709551615tbps", "between 8bit and 8tbit"),
+            ("class a { rate = 8000000000008 }", 18, "8000000000008", "8tbit"),
+            ("class a { rate = -5mbit }", 18, "-5mbit", "not a rate"),
+            ("class a { rate = 5mb }", 18, "5mb", "not a rate: a number"),
+            ("class a { rate = 1mbit burst = 65579 }", 32, "65579",
+             "between 65580 and"),
+            ("class a { rate = 1mbit burst = 1025M }", 32, "1025M",
+             "between 65580 and"),
+            ("class a { burst = 128K }", 19, "128K", "without a rate"),
             ("rule { direction = both }", 20, "both", "in or out"),
             ("rule { type = raw }", 15, "raw", "stream, seqpacket or dgram"),
             ("rule { type = {stream, raw} }", 24, "raw", "must be"),
@@ -258,6 +291,32 @@ def test_apply(t):
                        "vsfq policy show")
         t.check(re.search("^class bulk.*\nclass new.*\nrule .*class = new }$",
                           output, re.M), output)
+
+
+def test_other_version(t):
+    """A version whose policies are of another size is told apart; to clear
+    what it left makes way."""
+    with tempfile.TemporaryDirectory() as top:
+        p = Policies(t, top)
+        p.write("one", ANYWHERE)
+        if "CAP_BPF" in p.run("vsfq apply one"):
+            t.skip("this machine does not let us make BPF maps")
+        tool = t.tool("bpftool")
+        old = ["cd /sys/fs/bpf; mkdir vsfq vsfq/@policy; cd vsfq/@policy",
+               tool + " map create current type array key 4 value 64 "
+               "entries 1 name vsfq_policy",
+               tool + " map create policy type array_of_maps key 4 value 4 "
+               "entries 1 name policy inner_map pinned current"]
+        put = tool + " map update pinned policy key 0 0 0 0 " \
+            "value pinned current"
+        for state in old, old + [put]:
+            output = p.run(*state, "cd %s; vsfq apply one" % top)
+            t.equal(output.count("\n"), 1, "lines of " + output)
+            t.check("made by another version (try: vsfq detach all, policy "
+                    "clear)" in output, output)
+            output = p.run(*state, "cd %s; vsfq policy clear" % top,
+                           "vsfq apply one && vsfq policy show")
+            t.equal(output, ANYWHERE, "the policy, after it was cleared")
 
 
 def test_clear(t):

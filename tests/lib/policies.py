@@ -10,7 +10,8 @@ default-in = reject
 default-out = accept
 class stream { weight = 1  limit = 1000  memory = 4194304 }
 class dgram { weight = 3  limit = 10  memory = 65536 }
-class bulk { weight = 1000  limit = 65535  memory = 1073741824 }
+class bulk { weight = 1000  limit = 65535  memory = 1073741824  \
+rate = 4000000bps  burst = 1000000 }
 rule { direction = in  local-port = {22}  class = bulk }
 rule { type = {stream, dgram}  local-cid = 3-9  local-port = {0, 5-7}  \
 remote-cid = 2  remote-port = {4294967295}  device = vhost-vsock3  \

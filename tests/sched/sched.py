@@ -7,6 +7,7 @@ usage: sched.py VSFQ BPFTOOL    as root, in a VM; prints TAP
 import json
 import os
 import sys
+import time
 import traceback
 
 from tun import DGRAM, RING, SEQPACKET, STREAM, Tun, must, run
@@ -464,6 +465,80 @@ def test_policy_replaced_under_load():
     sent = dev.receive_all()
     for port in 1, 2:
         equal(f"packets of flow {port}", sum(p[1] == port for p in sent), 200)
+
+
+CAPPED = "class slow {{ rate = {} }} class other {{ }}" \
+    "rule {{ local-port = 1 class = slow }}" \
+    "rule {{ local-port = 2 class = other }}"
+UNCAPPED = CAPPED.replace("rate = {}", "")
+BURST = 65580
+
+
+def test_policy_rate():
+    """A class sends what its rate allows, be it streams or datagrams; another
+    one has the rest of the device meanwhile."""
+    dev = device()
+    policy(CAPPED.format("2mbps"))
+    for kind, size, count in (STREAM, 60000, 50), (DGRAM, 2000, 900):
+        dev.send(kind, 1, size, count)
+        dev.send(DGRAM, 2, 64, 200)
+        start, slow, other = time.monotonic(), [], 0
+        for packet in iter(dev.receive, None):
+            if packet[1] == 1:
+                slow.append((time.monotonic() - start, packet[3]))
+            else:
+                other = time.monotonic() - start
+        # The first ones were in the ring before the clock was started.
+        sent = sum(length for _, length in slow[RING:])
+        took = slow[-1][0]
+        print(f"# {sent} bytes in {took:.3f} s, others in {other:.3f} s")
+        check(sent <= 2e6 * took + BURST + size + 44, f"{sent} bytes in {took}")
+        check(sent >= 1.9e6 * took, f"{sent} bytes in {took}")
+        check(other < took / 4, f"another class took {other} of {took} s")
+        equal("packets", len(slow), count)
+    shown = queue_class(dev, "slow")
+    equal("rate", (shown["rate"], shown["burst"]), (2000000, BURST))
+    check(shown["throttled"] >= 40, f"throttled {shown['throttled']} times")
+    check(" throttled " in must(VSFQ, "show"), "not in the text")
+    equal("others throttled", queue_class(dev, "other")["throttled"], 0)
+
+
+def test_policy_rate_reached():
+    """What waits for credit is backlog; datagrams over the limit are dropped,
+    streams are not; a reset takes along what waits."""
+    dev = device()
+    policy(CAPPED.format("8bit"))
+    dev.send(STREAM, 1, 60000, 10)
+    sent = len(dev.receive_all())
+    dev.send(DGRAM, 1, 64, 1500)
+    dev.send(DGRAM, 2, 64, 10)
+    equal("packets of the other", len(dev.receive_all()), 10)
+    slow = queue_class(dev, "slow")
+    equal("packets", slow["backlog"]["packets"], 1010 - sent)
+    equal("drops", slow["drops"]["packets"], 500)
+    must("ip", "link", "set", dev.name, "down")
+    slow = queue_class(dev, "slow")
+    equal("packets", slow["backlog"]["packets"], 0)
+    equal("dropped by the reset", slow["drops"]["reset"], 1010 - sent)
+
+
+def test_policy_rate_lifted():
+    """What waits for an hour's credit goes as soon as there is no cap, and
+    has not saved up time that would starve the others."""
+    dev = device()
+    policy(CAPPED.format("8bit"))
+    dev.send(STREAM, 1, 60000, 10)
+    sent = len(dev.receive_all())
+    policy(UNCAPPED.format())
+    equal("packets", len(dev.receive_all()), 10 - sent)
+    policy(CAPPED.format("8bit"))
+    dev.send(STREAM, 1, 1000, 600)
+    dev.send(STREAM, 2, 1000, 600)
+    for _ in range(400):
+        dev.receive()
+    policy(UNCAPPED.format())
+    sent = [dev.receive() for _ in range(200)]
+    near("share", sum(p[1] == 1 for p in sent) / len(sent), 0.5, 0.04)
 
 
 def cleanup():
