@@ -2,7 +2,9 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
+#include "confirm.h"
 #include "pins.h"
 #include "policy.h"
 #include "policy_change.h"
@@ -20,12 +22,66 @@ static int print_change(const struct options *opt, const char *path,
 			      reason(err)) : EXIT_DONE;
 }
 
+static int write_policy(const struct options *opt, const char *path,
+			struct vsfq_policy *new)
+{
+	int err = policy_map_write(new);
+
+	if (!err)
+		return EXIT_DONE;
+	policy_map_forget();
+	pins_cleanup();
+	return complain(opt, "cannot apply \"%s\": %s", path, reason(err));
+}
+
+static int roll_back(const struct options *opt, int kept, __u64 generation)
+{
+	int err, lock = pins_lock();
+
+	err = policy_map_restore(kept, generation);
+	if (!err && kept < 0) {
+		policy_map_forget();
+		pins_cleanup();
+	}
+	close(lock);
+	if (err == -ESTALE)
+		return complain(opt, "not confirmed, but another policy was applied or cleared meanwhile: nothing is rolled back");
+	if (err)
+		return complain(opt, "not confirmed, but cannot roll back: %s",
+				reason(err));
+	return complain(opt, "not confirmed: %s", kept < 0 ?
+			"no policy is in force, as before" :
+			"the policy before is in force again");
+}
+
+/* The map of the policy before is held open, so that it cannot be lost. */
+static int write_and_confirm(const struct options *opt, const char *path,
+			     struct vsfq_policy *new, int lock)
+{
+	int ret, kept = policy_map_keep();
+
+	if (kept < 0 && kept != -ENOENT)
+		return complain(opt, "cannot keep the policy in force: %s",
+				reason(kept));
+	confirm_prepare();
+	ret = write_policy(opt, path, new);
+	if (ret != EXIT_DONE)
+		return ret;
+	/* Others may change what is pinned while somebody reads this. */
+	close(lock);
+	fprintf(stderr, "vsfq: applied; press Enter in %d s to keep it\n",
+		opt->confirm);
+	if (confirm_wait(opt->confirm))
+		return EXIT_DONE;
+	return roll_back(opt, kept, new->generation);
+}
+
 int command_apply(const struct options *opt, char **arguments)
 {
 	const char *path = arguments[0] ?: POLICY_FILE, *missing;
 	static struct vsfq_policy new, old;
 	static struct policy_error error;
-	int err, in_force;
+	int in_force, lock = pins_lock();
 
 	if (policy_parse(path, &new, &error))
 		return complain(opt, "%s", policy_error_text(&error));
@@ -42,10 +98,7 @@ int command_apply(const struct options *opt, char **arguments)
 		return print_change(opt, path, in_force ? &old : NULL, &new);
 	if (in_force && policy_same(&new, &old))
 		return EXIT_DONE;
-	err = policy_map_write(&new);
-	if (!err)
-		return EXIT_DONE;
-	policy_map_forget();
-	pins_cleanup();
-	return complain(opt, "cannot apply \"%s\": %s", path, reason(err));
+	if (opt->confirm)
+		return write_and_confirm(opt, path, &new, lock);
+	return write_policy(opt, path, &new);
 }

@@ -17,6 +17,7 @@ int command_help(const struct options *opt, char **arguments)
 	       "  -b, --batch       with top: print instead, line by line\n"
 	       "  -c, --count N     with top: end after so many screens\n"
 	       "  -d, --delay N     with top: seconds between two screens\n"
+	       "  -C, --confirm N   with apply: undo it unless Enter comes in N s\n"
 	       "  -o, --overhead N  with attach: time of a packet in bytes\n"
 	       "  -t, --textfile D  with metrics: write D/vsfq.prom\n"
 	       "  -v, --verbose     messages of libbpf; twice: its debugging\n"

@@ -12,6 +12,7 @@
 #define MAX_COUNT	1000000000
 #define MIN_DELAY	0.1		/* s; to read takes time too */
 #define MAX_DELAY	86400
+#define MAX_CONFIRM	86400
 
 const struct command commands[] = {
 	{ "attach", "DEV|all", "schedule and account the packets of a device",
@@ -31,7 +32,7 @@ const struct command commands[] = {
 	{ "check", "[FILE]", "tell whether a policy file is right",
 	  0, 1, false, command_check },
 	{ "apply", "[FILE]", "put the policy of a file in force",
-	  0, 1, true, command_apply },
+	  0, 1, false, command_apply },
 	{ "policy", "show|clear", "print the policy in force, or remove it",
 	  1, 1, true, command_policy },
 	{ "version", "", "the version of this program",
@@ -47,6 +48,7 @@ static const struct option long_options[] = {
 	{ "batch", no_argument, NULL, 'b' },
 	{ "count", required_argument, NULL, 'c' },
 	{ "delay", required_argument, NULL, 'd' },
+	{ "confirm", required_argument, NULL, 'C' },
 	{ "overhead", required_argument, NULL, 'o' },
 	{ "textfile", required_argument, NULL, 't' },
 	{ "verbose", no_argument, NULL, 'v' },
@@ -119,7 +121,7 @@ int main(int argc, char **argv)
 	int c;
 
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, "jsnbc:d:o:t:vh", long_options,
+	while ((c = getopt_long(argc, argv, "jsnbc:C:d:o:t:vh", long_options,
 				NULL)) != -1) {
 		switch (c) {
 		case 'j':
@@ -142,6 +144,12 @@ int main(int argc, char **argv)
 		case 'd':
 			if (!parse_delay(optarg, &opt.delay))
 				return usage_error(&opt, "not a delay",
+						   optarg);
+			break;
+		case 'C':
+			if (!parse_number(optarg, MAX_CONFIRM, &opt.confirm))
+				return usage_error(&opt,
+						   "not a number of seconds",
 						   optarg);
 			break;
 		case 'o':

@@ -238,6 +238,53 @@ int policy_map_clear(void)
 	return err;
 }
 
+static int keep(int outer)
+{
+	tidy(outer);
+	return open_in_force(outer, CURRENT);
+}
+
+int policy_map_keep(void)
+{
+	int ret, locked, outer = open_pin(MAP);
+
+	if (outer < 0)
+		return outer;
+	locked = lock();
+	ret = locked < 0 ? locked : keep(outer);
+	close(outer);
+	if (locked >= 0)
+		close(locked);
+	return ret;
+}
+
+static int restore(int outer, int kept, __u64 generation)
+{
+	static struct vsfq_policy current;
+	int ret = read_in_force(outer, &current);
+
+	if (ret < 0 && ret != -EPROTO)
+		return ret;
+	if (ret <= 0 || current.generation != generation)
+		return -ESTALE;
+	tidy(outer);
+	return kept < 0 ? clear(outer) : put(outer, kept);
+}
+
+int policy_map_restore(int kept, __u64 generation)
+{
+	int err, locked, outer = open_pin(MAP);
+
+	if (outer < 0)
+		return outer == -ENOENT ? -ESTALE : outer;
+	locked = lock();
+	err = locked < 0 ? locked : restore(outer, kept, generation);
+	close(outer);
+	if (locked >= 0)
+		close(locked);
+	return err;
+}
+
 void policy_map_forget(void)
 {
 	static struct vsfq_policy policy;

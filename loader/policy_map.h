@@ -25,6 +25,15 @@ int policy_map_read(struct vsfq_policy *policy);
  */
 int policy_map_write(struct vsfq_policy *policy);
 
+/* The map of the policy in force, -ENOENT if there is none. */
+int policy_map_keep(void);
+
+/*
+ * Put a policy that was kept, or none if that is negative, in the place of the
+ * one of this generation. -ESTALE: that is no longer the one in force.
+ */
+int policy_map_restore(int kept, __u64 generation);
+
 /* From now on there is none. */
 int policy_map_clear(void);
 

@@ -22,6 +22,7 @@ struct options {
 	unsigned int overhead;		/* 0: as compiled */
 	unsigned int count;		/* 0: no end */
 	double delay;			/* seconds */
+	unsigned int confirm;		/* seconds, 0: not asked for */
 	const char *textfile;		/* a directory, NULL: to stdout */
 };
 

@@ -293,6 +293,82 @@ def test_apply(t):
                           output, re.M), output)
 
 
+# What "vsfq apply" is on a terminal that goes away once it asks.
+TERMINAL = """
+import os, pty, sys
+pid, fd = pty.fork()
+if not pid:
+    os.execv(sys.argv[1], sys.argv[1:])
+said = b""
+while b"Enter" not in said:
+    said += os.read(fd, 100)
+if sys.argv[2] == "-c30":
+    os.write(fd, b"\\n")
+else:
+    os.close(fd)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+def confirms(t, want, *commands, before="vsfq apply one"):
+    """Run commands with "two" applied over "one", or over none; the fifo 3
+    has no input. The last lines of output are @want: what was said and what
+    the limit of "dgram" is then, by which the policies differ."""
+    with tempfile.TemporaryDirectory() as top:
+        p = Policies(t, top)
+        for name, limit in ("one", 11), ("two", 22), ("three", 33):
+            p.write(name, "class dgram { limit = %d }\n" % limit)
+        p.write("terminal.py", TERMINAL)
+        if "CAP_BPF" in p.run("vsfq apply one"):
+            t.skip("this machine does not let us make BPF maps")
+        output = p.run(
+            "until_applied() { until vsfq policy show |"
+            " grep -q 'limit = 22'; do :; done; }",
+            "mkfifo fifo; exec 3<>fifo", before, *commands,
+            "vsfq policy show | sed -n 's/class dgram.*limit = \\([0-9]*\\).*"
+            "/\\1/p; s/^# //p'")
+    said = [line for line in output.splitlines() if "press Enter" not in line]
+    t.equal(said, want, "output of %r" % (commands,))
+
+
+BACK = "vsfq: not confirmed: the policy before is in force again"
+NONE = "vsfq: not confirmed: no policy is in force, as before"
+
+
+def test_confirm(t):
+    """Enter keeps the policy, from a pipe and on a terminal."""
+    confirms(t, ["0", "22"], "echo | vsfq -C 30 apply two; echo $?")
+    confirms(t, ["0", "22"],
+             "python3 terminal.py $here/build/vsfq -c30 apply two")
+    confirms(t, ["0", "11"], "vsfq -C 30 apply one <&3; echo $?")
+
+
+def test_confirm_not(t):
+    """Time, the end of input, a signal, no terminal any more: as before."""
+    confirms(t, [BACK, "1", "11"], "vsfq -C 1 apply two <&3; echo $?")
+    confirms(t, [BACK, "1", "11"], "vsfq -C 30 apply two </dev/null; echo $?")
+    for signal in "HUP", "INT", "TERM":
+        confirms(t, [BACK, "1", "11"],
+                 "vsfq_c() { exec $here/build/vsfq -C 30 apply two; }",
+                 "vsfq_c <&3 & until_applied; kill -%s $!; wait $!; echo $?" %
+                 signal)
+    confirms(t, ["1", "11"],
+             "python3 terminal.py $here/build/vsfq -c31 apply two")
+    confirms(t, [NONE, "1", "no policy is in force"], before=":",
+             *["vsfq -C 1 apply two <&3; echo $?"])
+
+
+def test_confirm_meanwhile(t):
+    """What somebody else did stays; others need not wait."""
+    for other, now in (("apply three", "33"),
+                       ("policy clear", "no policy is in force")):
+        confirms(t, ["vsfq: not confirmed, but another policy was applied or "
+                     "cleared meanwhile: nothing is rolled back", "1", now],
+                 "vsfq_c() { exec $here/build/vsfq -C 30 apply two; }",
+                 "vsfq_c <&3 & until_applied",
+                 "vsfq %s; kill $!; wait $!; echo $?" % other)
+
+
 def test_other_version(t):
     """A version whose policies are of another size is told apart; to clear
     what it left makes way."""
