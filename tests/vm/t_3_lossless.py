@@ -6,6 +6,7 @@ it exits with an error otherwise.
 """
 
 from load import GUEST_DEV as DEV, up
+from situations import SPOILS
 
 BED = "pair"
 
@@ -47,15 +48,15 @@ def test_tail_drop(t):
 
 
 def test_netem_loss(t):
-    under(t, "netem loss 20%")
+    under(t, SPOILS["netem_loss_20"])
 
 
 def test_netem_everything(t):
-    under(t, "netem delay 5ms 4ms loss 10% duplicate 30% reorder 25%")
+    under(t, SPOILS["netem_everything"])
 
 
 def test_netem_corrupt(t):
-    under(t, "netem corrupt 30%")
+    under(t, SPOILS["netem_corrupt_30"])
 
 
 def test_replace_and_flap(t):

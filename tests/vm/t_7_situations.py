@@ -9,69 +9,16 @@ corrupt) may lead to packets that the device takes for somebody else's.
 """
 
 import load
+from situations import BLOCKS, DROPS, KEEPS, ledger_of
 
 BED = "pair"
 
 DEV = load.GUEST_DEV
 PORT = 5800
 
-# These delay, repeat and reorder, but lose nothing.
-KEEPS = {
-    "pfifo": "pfifo limit 100",
-    "netem_delay": "netem delay 20ms limit 10000",
-    "netem_jitter": "netem delay 5ms 4ms limit 100000",
-    "netem_reorder": "netem delay 5ms reorder 50% limit 100000",
-    "netem_duplicate": "netem duplicate 50% limit 100000",
-    "fq": "fq flow_limit 100",
-    "sfq": "sfq limit 127",
-    "tbf": "tbf rate 100mbit burst 128k limit 10m",
-}
-# These drop: at the tail, the head, when dequeuing, by chance.
-DROPS = {
-    "netem_loss": "netem loss 10% limit 10000",
-    "netem_rate_limit": "netem rate 100mbit limit 2",
-    "fq_codel": "fq_codel limit 3",
-    "cake": "cake bandwidth 100mbit",
-    "red": "red limit 100000 min 10000 max 20000 avpkt 1000 burst 15"
-           " bandwidth 10mbit",
-    "tbf_tail": "tbf rate 100mbit burst 128k latency 5ms",
-    "htb_fq_codel":
-        "handle 1: htb default 1 && tc class add dev {dev} parent 1: "
-        "classid 1:1 htb rate 100mbit burst 128k cburst 128k && tc qdisc add "
-        "dev {dev} parent 1:1 fq_codel limit 10000 memory_limit 500m",
-}
-# While these are on nothing passes. They are put on and off under load.
-BLOCKS = {
-    "netem_corrupt": ("tc qdisc replace dev {dev} root netem corrupt 100%",
-                      "tc qdisc replace dev {dev} root pfifo_fast"),
-    "etf": ("tc qdisc replace dev {dev} root etf clockid CLOCK_TAI",
-            "tc qdisc replace dev {dev} root pfifo_fast"),
-    "plug": ("tc qdisc replace dev {dev} root plug limit 10000000",
-             "tc qdisc replace dev {dev} root pfifo_fast"),
-    "egress_drop": ("tc qdisc add dev {dev} clsact && tc filter add dev {dev} "
-                    "egress matchall action drop",
-                    "tc qdisc del dev {dev} clsact"),
-    "redirect_to_ingress": (
-        "tc qdisc add dev {dev} clsact && tc filter add dev {dev} egress "
-        "matchall action mirred ingress redirect dev {dev}",
-        "tc qdisc del dev {dev} clsact"),
-    "redirect_to_lo": (
-        "tc qdisc add dev {dev} clsact && tc filter add dev {dev} egress "
-        "matchall action mirred egress redirect dev lo",
-        "tc qdisc del dev {dev} clsact"),
-    "replace_while_queued": (
-        "tc qdisc replace dev {dev} root netem delay 60s limit 10000",
-        "tc qdisc replace dev {dev} root pfifo limit 1000"),
-    "down_while_queued": (
-        "tc qdisc replace dev {dev} root netem delay 60s limit 10000",
-        "ip link set {dev} down"),
-}
-
 
 def ledger(t):
-    """The device's own counters; each word of ethtool is "name: value"."""
-    lines = t.guest("ethtool -S " + DEV).splitlines()[1:]
-    return {k.strip(): int(v) for k, v in (l.split(":") for l in lines)}
+    return ledger_of(t.guest("ethtool -S " + DEV))
 
 
 def start_counting(t):
