@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
+#include <linux/vm_sockets.h>
 
 #include "sock.h"
 
@@ -32,6 +33,9 @@ int sock_dial(int type, uint32_t cid, uint32_t port, int prio)
 	if (setsockopt(fd, SOL_SOCKET, SO_PRIORITY, &prio, sizeof(prio)) ||
 	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &stall, sizeof(stall)) ||
 	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &stall, sizeof(stall)) ||
+	    (type != SOCK_DGRAM &&
+	     setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &stall,
+			sizeof(stall))) ||
 	    connect(fd, (struct sockaddr *)&to, sizeof(to)))
 		return fail(fd);
 	return fd;
