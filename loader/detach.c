@@ -23,7 +23,10 @@ static int detach_qdisc(int ifindex)
 	return qdisc_detach(ifindex);
 }
 
-/* Goes by the pins, so that it also tidies up after a device that is gone. */
+/*
+ * Goes by the pins, so that it also tidies up after a device that is gone.
+ * EXIT_FAILED after a message.
+ */
 static int detach_device(const char *name, void *data)
 {
 	const struct options *opt = data;
@@ -36,9 +39,8 @@ static int detach_device(const char *name, void *data)
 		err = classifier_detach(name);
 	if (!err)
 		return 0;
-	complain(opt, "cannot detach \"%s\": %s", name,
-		 err == -ENOENT ? "not attached" : reason(err));
-	return err;
+	return complain(opt, "cannot detach \"%s\": %s", name,
+			err == -ENOENT ? "not attached" : reason(err));
 }
 
 /* The last one out: nobody can make, and nobody has, a vsfq qdisc any more. */
@@ -68,5 +70,8 @@ int command_detach(const struct options *opt, char **arguments)
 		err = pins_each(detach_device, (void *)opt);
 	else
 		err = detach_device(arguments[0], (void *)opt);
+	if (err < 0)
+		return complain(opt, "cannot look what is attached: %s",
+				reason(err));
 	return err ? EXIT_FAILED : unregister_unused(opt);
 }

@@ -29,12 +29,17 @@ const char *pins_path(char path[PATH_MAX], const char *owner,
 	return path;
 }
 
+/* Files are only in the way of who lacks the capabilities, too. */
+static int denied(int err)
+{
+	return err == -EACCES ? -EPERM : err;
+}
+
 int pins_open(const char *owner, const char *object)
 {
 	char path[PATH_MAX];
-	int fd = bpf_obj_get(pins_path(path, owner, object));
 
-	return fd == -EACCES ? -EPERM : fd;
+	return denied(bpf_obj_get(pins_path(path, owner, object)));
 }
 
 int pins_open_map(const char *owner, const char *object, size_t value_size)
@@ -56,11 +61,19 @@ int pins_open_map(const char *owner, const char *object, size_t value_size)
 	return err;
 }
 
+/*
+ * On a file system where everybody may make directories somebody else may have
+ * made this one before us, and could move what is pinned in it out of the way.
+ */
 static int make_directory(const char *path)
 {
+	struct stat st;
+
 	if (mkdir(path, 0700) && errno != EEXIST)
 		return -errno;
-	return 0;
+	if (lstat(path, &st))
+		return -errno;
+	return st.st_uid == geteuid() ? 0 : -EUSERS;
 }
 
 bool pins_mounted(void)
@@ -166,7 +179,7 @@ int pins_remove(const char *owner)
 
 	dir = opendir(pins_path(path, owner, NULL));
 	if (!dir)
-		return -errno;
+		return denied(-errno);
 	while ((entry = readdir(dir)))
 		if (entry->d_name[0] != '.')
 			unlink(pins_path(path, owner, entry->d_name));
@@ -265,7 +278,7 @@ int pins_each(int (*visit)(const char *owner, void *data), void *data)
 
 	dir = opendir(TOP);
 	if (!dir)
-		return errno == ENOENT ? 0 : -errno;
+		return errno == ENOENT ? 0 : denied(-errno);
 	while (!err && (entry = readdir(dir)))
 		if (entry->d_name[0] != '.' && entry->d_name[0] != '@')
 			err = visit(entry->d_name, data);

@@ -16,6 +16,8 @@ static const struct {
 	{ EPROTONOSUPPORT,
 	  "the kernel has no BPF qdiscs (Linux 6.16, CONFIG_NET_SCH_BPF)" },
 	{ EPERM, "needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN (try: root)" },
+	{ EUSERS,
+	  "/sys/fs/bpf/vsfq belongs to somebody else (try: rm -r it)" },
 	{ EPROTO, "made by another version (try: vsfq detach all, policy clear)" },
 	{ EEXIST, "a qdisc named vsfq is registered, but not by this program" },
 };

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Users without privilege next to the pins of root."""
+
+import os
+import tempfile
+
+from policies import ANYWHERE, Policies
+
+NOBODY = "setpriv --reuid 65534 --regid 65534 --clear-groups "
+NEEDS = "needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN (try: root)\n"
+
+
+def policies(t, top):
+    os.chmod(top, 0o755)
+    p = Policies(t, top)
+    p.write("one", ANYWHERE)
+    if "CAP_BPF" in p.run("vsfq apply one"):
+        t.skip("this machine does not let us make BPF maps")
+    return p
+
+
+def test_detach_refused(t):
+    """Not in silence, and by what is missing."""
+    with tempfile.TemporaryDirectory() as top:
+        p = policies(t, top)
+        for what, answer in {"all": "cannot look what is attached: ",
+                             "some0": 'cannot detach "some0": '}.items():
+            output = p.run("vsfq apply one", "%s $here/build/vsfq detach %s; "
+                           "echo $?" % (NOBODY, what))
+            t.equal(output, "vsfq: " + answer + NEEDS + "1\n", "output")
+
+
+def test_directory_of_another(t):
+    """He could move what is pinned in it out of the way."""
+    with tempfile.TemporaryDirectory() as top:
+        output = policies(t, top).run(
+            "chmod 1777 /sys/fs/bpf", NOBODY + "mkdir -p /sys/fs/bpf/vsfq/x",
+            "vsfq apply one; echo $?", "ls /sys/fs/bpf/vsfq")
+        t.equal(output, 'vsfq: cannot apply "one": /sys/fs/bpf/vsfq belongs to '
+                "somebody else (try: rm -r it)\n1\nx\n", "output")
