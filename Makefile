@@ -69,7 +69,7 @@ print-kernel:		## the path of the bzImage (use make -s)
 
 libbpf bpftool: $(BPFTOOL)	## from the kernel's source
 
-.PHONY: check demo bench vm
+.PHONY: check demo bench torture vm
 CHECK_PROGRAMS := $(addprefix build/,test_load test_match test_top fuzz_parse \
 	print_metrics vshostile)
 check: $(KERNEL) all $(CHECK_PROGRAMS)	## all tests, or those of TESTS=pattern
@@ -83,6 +83,12 @@ vm: $(KERNEL) all	## a host VM and a guest in it, with a shell in each
 
 bench: $(KERNEL) all	## measure every configuration; BASE=bzImage compares kernels
 	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) BASE=$(BASE) tests/bench $(ROUNDS)
+
+SECONDS ?= 3600
+torture: $(KERNEL) all	## disturb loads for SECONDS=3600, resumable; SEED=n, ROUND=k
+	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) tests/torture \
+		seconds=$(SECONDS) $(addprefix seed=,$(SEED)) \
+		$(addprefix round=,$(ROUND))
 
 .PHONY: clean help
 clean:			## remove build/ (the cached kernel stays)
