@@ -49,3 +49,36 @@ def test_at_once(t):
     t.equal(t.run(vm, "ls -A /sys/fs/bpf/vsfq/%s | wc -l" % HOST_DEV),
             t.run(vm, VSFQ + " attach all; ls -A /sys/fs/bpf/vsfq/%s | wc -l" %
                   HOST_DEV), "number of pins")
+
+
+RX_WORKS = ["virtio_transport_rx_prompt_work", "virtio_transport_rx_work"]
+TRACE = "/sys/kernel/tracing"
+
+
+def rx_runs(t, vm, options):
+    """How often the guest's driver received at high and at normal priority
+    while a client in @vm talked to a server in the other."""
+    t.cleanup(t.bed.guest, "cd %s; echo nop > current_tracer;"
+              " echo > set_ftrace_filter" % TRACE)
+    t.guest("cd %s && echo %s > set_ftrace_filter &&"
+            " echo function > current_tracer" % (TRACE, " ".join(RX_WORKS)))
+    t.run(vm, "%s client --cid %d --port 5021 --duration 3 --warmup 0.5 %s" %
+          (VSLOAD, 2 if vm is t.bed.guest else 42, options), limit=120)
+    count = t.guest("cd %s && for f in %s; do grep -c \" $f <-\" trace; done;"
+                    " echo nop > current_tracer" % (TRACE, " ".join(RX_WORKS)))
+    return [int(n) for n in count.split()]
+
+
+def test_prompt_reception(t):
+    """Who is scheduled gets answers promptly, but bulk is received at the
+    priority of its readers; a device that is down works as it always did."""
+    t.serve(t.bed.host, 5021)
+    prompt, normal = rx_runs(t, t.bed.guest, "--ping 1")
+    t.check(not prompt and normal, "DOWN: %d prompt, %d normal" %
+            (prompt, normal))
+    attach(t, t.bed.guest)
+    prompt, _ = rx_runs(t, t.bed.guest, "--ping 1")
+    t.check(prompt, "attached: nothing was received promptly")
+    t.serve(t.bed.guest, 5021)
+    prompt, normal = rx_runs(t, t.bed.host, "--streams 4")
+    t.check(prompt and normal, "bulk: %d prompt, %d normal" % (prompt, normal))
