@@ -330,7 +330,7 @@ def known(t):
     commands, options = done(t, VSFQ + " help").split("\noptions:\n")
     return ({name: argument.strip() for name, argument in re.findall(
                 r"^  (\w+) +(\[[^]]*\]|\S*\|\S*|[A-Z]+|) ", commands, re.M)},
-            re.findall(r"(?<!\S)(--?[a-z][\w-]*)", options))
+            re.findall(r"(?<!\S)(--?[A-Za-z][\w-]*)", options))
 
 
 def bash(t, *words):

@@ -302,7 +302,7 @@ if not pid:
 said = b""
 while b"Enter" not in said:
     said += os.read(fd, 100)
-if sys.argv[2] == "-c30":
+if sys.argv[2] == "-C30":
     os.write(fd, b"\\n")
 else:
     os.close(fd)
@@ -339,7 +339,7 @@ def test_confirm(t):
     """Enter keeps the policy, from a pipe and on a terminal."""
     confirms(t, ["0", "22"], "echo | vsfq -C 30 apply two; echo $?")
     confirms(t, ["0", "22"],
-             "python3 terminal.py $here/build/vsfq -c30 apply two")
+             "python3 terminal.py $here/build/vsfq -C30 apply two")
     confirms(t, ["0", "11"], "vsfq -C 30 apply one <&3; echo $?")
 
 
@@ -353,7 +353,7 @@ def test_confirm_not(t):
                  "vsfq_c <&3 & until_applied; kill -%s $!; wait $!; echo $?" %
                  signal)
     confirms(t, ["1", "11"],
-             "python3 terminal.py $here/build/vsfq -c31 apply two")
+             "python3 terminal.py $here/build/vsfq -C31 apply two")
     confirms(t, [NONE, "1", "no policy is in force"], before=":",
              *["vsfq -C 1 apply two <&3; echo $?"])
 
