@@ -21,6 +21,11 @@ HOST, GUEST, LOCAL = ("192.168.42.1", 2), ("192.168.42.2", 42), ("127.0.0.1", 1)
 CONTROL_PORTS = itertools.count(7000)
 # What one side may take, emulated.
 LIMIT = 400
+# Once in some 40 runs. io_uring interrupts a process to tell it that pages it
+# sent are free. If that hits the next connect(), which starts over then, the
+# peer's answer finds the socket closed, and the peer is reset: vsock_connect()
+# as 7.3.4 has it. The server's read says 0 for ever, and the server reads.
+INTERRUPTED = "MSG_ZEROCOPY test...connect: Connection reset by peer"
 
 
 def configure(t, config):
@@ -41,7 +46,7 @@ def check_subtests(t, side, output):
             print("# the %s skipped \"%s\"" % (side, name), flush=True)
 
 
-def suite(t, program, server, at, client, to):
+def ask(t, program, server, at, client, to):
     """Run the server in a VM as address @at, the client as @to sees it."""
     port = next(CONTROL_PORTS)
     common = "%s --control-port=%d " % (t.tool(program), port)
@@ -50,6 +55,16 @@ def suite(t, program, server, at, client, to):
         limit=LIMIT)
     asked = t.start(client, common + "--mode=client --control-host=%s "
                     "--peer-cid=%d" % at, limit=LIMIT)
+    asked.wait()
+    return asked, served
+
+
+def suite(t, program, server, at, client, to):
+    asked, served = ask(t, program, server, at, client, to)
+    if INTERRUPTED in asked.output:
+        print("# a connect() was interrupted, once more", flush=True)
+        t.run(server, "kill $(cat /run/job.%s)" % served.ident)
+        asked, served = ask(t, program, server, at, client, to)
     statuses = asked.wait(), served.wait()
     for side, job, status in zip(("client", "server"), (asked, served),
                                  statuses):

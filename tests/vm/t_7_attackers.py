@@ -11,6 +11,7 @@ import load
 BED = "pair"
 
 DEV = load.HOST_DEV
+VSFQ = load.VSFQ
 DUMMY = "vsfqdummy0"
 PACKETS = 100
 
@@ -19,6 +20,36 @@ SEND = ("python3 -c 'import socket\n"
         "s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0xfb)\n"
         "s.bind((\"%s\", 0xfb))\n"
         "for i in range(%d): s.send(b\"x\" * 100)'")
+
+NOBODY = ("setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all "
+          "--bounding-set=-all ")
+# Root, but in a user namespace of its own.
+NOBODYS_ROOT = NOBODY + "unshare --user --map-root-user "
+
+NEEDS = "needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"
+MAY_NOT = "Operation not permitted"
+DENIED = "Permission denied"
+PINS = "/sys/fs/bpf/vsfq"
+# What each is answered.
+REFUSED = {
+    "ip link set %s down" % DEV: MAY_NOT,
+    "ip link set %s mtu 1000" % DEV: MAY_NOT,
+    "tc qdisc replace dev %s root pfifo" % DEV: MAY_NOT,
+    "tc qdisc add dev %s clsact" % DEV: MAY_NOT,
+    "ls " + PINS: DENIED,
+    "rm -r " + PINS: MAY_NOT,
+    "mv %s /sys/fs/bpf/other" % PINS: MAY_NOT,
+    "sh -c 'echo off > /sys/module/vhost_vsock/parameters/dgram'": DENIED,
+    "sh -c ': < /dev/vhost-vsock'": DENIED,
+    SEND % (DEV, 1): MAY_NOT,
+    "%s attach %s" % (VSFQ, DEV): NEEDS,
+    "%s detach %s" % (VSFQ, DEV): NEEDS,
+    "%s show %s" % (VSFQ, DEV): NEEDS,
+    "%s monitor" % VSFQ: NEEDS,
+    "%s apply /run/attackers.conf" % VSFQ: NEEDS,
+    "%s policy show" % VSFQ: NEEDS,
+    "%s policy clear" % VSFQ: NEEDS,
+}
 
 
 def counters(t):
@@ -60,3 +91,31 @@ def test_redirect_scheduled(t):
 
 def test_mirror(t):
     redirected(t, "pfifo_fast", "matchall action mirred egress mirror")
+
+
+def state(t):
+    return t.host("ip link show {0}; tc qdisc show dev {0}; ls -lR {1}; "
+                  "grep . /sys/module/*vsock*/parameters/*; {2} policy show"
+                  .format(DEV, PINS, VSFQ))
+
+
+def test_nobody(t):
+    """Without privilege nothing is changed, and what is pinned not read."""
+    t.cleanup(t.bed.host, "%s policy clear; %s" %
+              (VSFQ, load.configuring(DEV, "down")))
+    load.configure(t.bed.host, DEV, "vsfq")
+    t.host("echo 'rule { log = yes verdict = accept }' >/run/attackers.conf; "
+           "%s apply /run/attackers.conf; "
+           "echo 'default-in = reject' >/run/attackers.conf" % VSFQ)
+    before = state(t)
+    wrong = ""
+    for who in NOBODY, NOBODYS_ROOT:
+        # All in one go: each program takes its time in an emulated VM.
+        said = t.host("\n".join(
+            "echo @@; %s %s; echo status $?" % (who, command)
+            for command in REFUSED), limit=180).split("@@\n")[1:]
+        for (command, answer), output in zip(REFUSED.items(), said):
+            if "status 0" in output or answer not in output:
+                wrong += "%s:\n%s" % (who + command, output)
+    t.check(not wrong, "answered wrongly:\n" + wrong)
+    t.equal(state(t), before, "the state")
