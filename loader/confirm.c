@@ -8,36 +8,24 @@
 #include <unistd.h>
 
 #include "confirm.h"
+#include "stop.h"
 
 #define NSECS	1000000000LL
 
-static const int ends[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
+static const int ends[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, 0 };
 
 /* A process that is stopped, or cannot speak, would never roll back. */
 static const int ignored[] = { SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE };
 
-static volatile sig_atomic_t stopped;
 static sigset_t waiting;	/* the mask while we wait */
-
-static void stop(int signal)
-{
-	stopped = 1;
-}
 
 void confirm_prepare(void)
 {
-	struct sigaction action = { .sa_handler = stop };
-	sigset_t blocked;
 	size_t i;
 
-	sigemptyset(&blocked);
-	for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
-		sigaddset(&blocked, ends[i]);
-	sigprocmask(SIG_BLOCK, &blocked, &waiting);
-	for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+	stop_on(ends, &waiting);
+	for (i = 0; ends[i]; i++)
 		sigdelset(&waiting, ends[i]);
-		sigaction(ends[i], &action, NULL);
-	}
 	for (i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		signal(ignored[i], SIG_IGN);
 	/* What was typed before there was anything to confirm. */
@@ -59,7 +47,7 @@ bool confirm_wait(int seconds)
 	char text[256];
 	ssize_t size;
 
-	while (!stopped && (left = end - now()) > 0) {
+	while (!stopped() && (left = end - now()) > 0) {
 		struct timespec ts = { left / NSECS, left % NSECS };
 
 		if (ppoll(&in, 1, &ts, &waiting) <= 0)

@@ -103,6 +103,25 @@ static int lock(void)
 	return -errno;
 }
 
+/* Of what "outer" opened, an error or the lock that goes with it. */
+static int acquire(int outer, int *locked)
+{
+	if (outer < 0)
+		return outer;
+	*locked = lock();
+	if (*locked >= 0)
+		return 0;
+	close(outer);
+	return *locked;
+}
+
+static int release(int outer, int locked, int ret)
+{
+	close(outer);
+	close(locked);
+	return ret;
+}
+
 static int read_in_force(int outer, struct vsfq_policy *policy)
 {
 	int fd = open_in_force(outer, CURRENT), err;
@@ -198,16 +217,9 @@ static int write_policy(int outer, struct vsfq_policy *policy)
 
 int policy_map_write(struct vsfq_policy *policy)
 {
-	int err, locked, outer = open_outer();
+	int locked, outer = open_outer(), err = acquire(outer, &locked);
 
-	if (outer < 0)
-		return outer;
-	locked = lock();
-	err = locked < 0 ? locked : write_policy(outer, policy);
-	close(outer);
-	if (locked >= 0)
-		close(locked);
-	return err;
+	return err ?: release(outer, locked, write_policy(outer, policy));
 }
 
 static int clear(int outer)
@@ -228,14 +240,10 @@ int policy_map_clear(void)
 {
 	int err, locked, outer = open_pin(MAP);
 
-	if (outer < 0)
-		return outer == -ENOENT ? 0 : outer;
-	locked = lock();
-	err = locked < 0 ? locked : clear(outer);
-	close(outer);
-	if (locked >= 0)
-		close(locked);
-	return err;
+	if (outer == -ENOENT)
+		return 0;
+	err = acquire(outer, &locked);
+	return err ?: release(outer, locked, clear(outer));
 }
 
 static int keep(int outer)
@@ -246,16 +254,9 @@ static int keep(int outer)
 
 int policy_map_keep(void)
 {
-	int ret, locked, outer = open_pin(MAP);
+	int locked, outer = open_pin(MAP), err = acquire(outer, &locked);
 
-	if (outer < 0)
-		return outer;
-	locked = lock();
-	ret = locked < 0 ? locked : keep(outer);
-	close(outer);
-	if (locked >= 0)
-		close(locked);
-	return ret;
+	return err ?: release(outer, locked, keep(outer));
 }
 
 static int restore(int outer, int kept, __u64 generation)
@@ -275,14 +276,10 @@ int policy_map_restore(int kept, __u64 generation)
 {
 	int err, locked, outer = open_pin(MAP);
 
-	if (outer < 0)
-		return outer == -ENOENT ? -ESTALE : outer;
-	locked = lock();
-	err = locked < 0 ? locked : restore(outer, kept, generation);
-	close(outer);
-	if (locked >= 0)
-		close(locked);
-	return err;
+	if (outer == -ENOENT)
+		return -ESTALE;
+	err = acquire(outer, &locked);
+	return err ?: release(outer, locked, restore(outer, kept, generation));
 }
 
 void policy_map_forget(void)

@@ -8,17 +8,25 @@ static void stop(int signal)
 	signalled = 1;
 }
 
-void stop_on_signals(sigset_t *before)
+void stop_on(const int *signals, sigset_t *before)
 {
 	struct sigaction action = { .sa_handler = stop };
 	sigset_t blocked;
+	int i;
 
 	sigemptyset(&blocked);
-	sigaddset(&blocked, SIGINT);
-	sigaddset(&blocked, SIGTERM);
+	for (i = 0; signals[i]; i++)
+		sigaddset(&blocked, signals[i]);
 	sigprocmask(SIG_BLOCK, &blocked, before);
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
+	for (i = 0; signals[i]; i++)
+		sigaction(signals[i], &action, NULL);
+}
+
+void stop_on_signals(sigset_t *before)
+{
+	static const int signals[] = { SIGINT, SIGTERM, 0 };
+
+	stop_on(signals, before);
 }
 
 bool stopped(void)

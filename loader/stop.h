@@ -6,7 +6,13 @@
 #include <signal.h>
 #include <stdbool.h>
 
-/* From now on they come only to who waits with the mask of "before". */
+/*
+ * From now on these, up to a 0, come only to who waits with the mask of
+ * "before".
+ */
+void stop_on(const int *signals, sigset_t *before);
+
+/* SIGINT and SIGTERM. */
 void stop_on_signals(sigset_t *before);
 
 bool stopped(void);

@@ -268,8 +268,7 @@ def test_apply(t):
     with tempfile.TemporaryDirectory() as top:
         p = Policies(t, top)
         p.write("one", ANYWHERE)
-        if "CAP_BPF" in p.run("vsfq apply one"):
-            t.skip("this machine does not let us make BPF maps")
+        p.needs_maps()
         output = p.run("vsfq apply one", "vsfq policy show")
         t.equal(output, ANYWHERE, "the policy")
         output = p.run(
@@ -319,8 +318,7 @@ def confirms(t, want, *commands, before="vsfq apply one"):
         for name, limit in ("one", 11), ("two", 22), ("three", 33):
             p.write(name, "class dgram { limit = %d }\n" % limit)
         p.write("terminal.py", TERMINAL)
-        if "CAP_BPF" in p.run("vsfq apply one"):
-            t.skip("this machine does not let us make BPF maps")
+        p.needs_maps()
         output = p.run(
             "until_applied() { until vsfq policy show |"
             " grep -q 'limit = 22'; do :; done; }",
@@ -375,8 +373,7 @@ def test_other_version(t):
     with tempfile.TemporaryDirectory() as top:
         p = Policies(t, top)
         p.write("one", ANYWHERE)
-        if "CAP_BPF" in p.run("vsfq apply one"):
-            t.skip("this machine does not let us make BPF maps")
+        p.needs_maps()
         tool = t.tool("bpftool")
         old = ["cd /sys/fs/bpf; mkdir vsfq vsfq/@policy; cd vsfq/@policy",
                tool + " map create current type array key 4 value 64 "

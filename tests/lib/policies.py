@@ -54,6 +54,11 @@ class Policies:
                      "\n".join(commands)))
         return "unshare %s sh %s/script" % (namespaces, self.top)
 
+    def needs_maps(self):
+        """Skip unless this machine lets us apply "one"."""
+        if "CAP_BPF" in self.run("vsfq apply one"):
+            self.t.skip("this machine does not let us make BPF maps")
+
     def run(self, *commands, namespaces="-m"):
         """Run shell commands in the directory; return what they say."""
         status, output = self.t.machine(
