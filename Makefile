@@ -71,7 +71,7 @@ libbpf bpftool: $(BPFTOOL)	## from the kernel's source
 
 .PHONY: check demo bench torture vm
 CHECK_PROGRAMS := $(addprefix build/,test_load test_match test_top fuzz_parse \
-	print_metrics vshostile)
+	print_guests print_metrics print_rates vshostile)
 check: $(KERNEL) all $(CHECK_PROGRAMS)	## all tests, or those of TESTS=pattern
 	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) tests/run $(TESTS)
 

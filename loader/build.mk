@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The tool; included by the top Makefile after bpf/build.mk, runs from there.
 # Packages: libmnl-dev, libconfuse-dev, libjansson-dev, libelf-dev, zlib1g-dev,
-# libncurses-dev
+# libncurses-dev, libexpat1-dev
 
 LOADER_CFLAGS := -O2 -g -Wall -Wextra -Wno-unused-parameter \
 	-Wno-sign-compare -Wno-missing-field-initializers -D_GNU_SOURCE -MMD -MP \
@@ -22,6 +22,6 @@ build/loader/%.o: loader/%.c | $(LOADER_UAPI) build/vsfq.skel.h \
 
 build/vsfq: $(LOADER_OBJS)
 	$(CC) $(LOADER_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBBPF)/libbpf.a \
-		-lmnl -lconfuse -ljansson -lelf -lz -lncurses -ltinfo
+		-lmnl -lconfuse -ljansson -lelf -lz -lncurses -ltinfo -lexpat
 
 -include $(LOADER_OBJS:.o=.d)

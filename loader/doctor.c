@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <stdio.h>
-
 #include "device.h"
 #include "doctor.h"
 #include "finding.h"
+#include "print.h"
 #include "reason.h"
 #include "vsfq.h"
 
@@ -35,12 +34,10 @@ int command_doctor(const struct options *opt, char **arguments)
 	doctor_machine(findings);
 	doctor_pins(findings);
 	look_at_devices(findings);
-	if (opt->json) {
-		json_dumpf(findings, stdout, JSON_INDENT(2));
-		putchar('\n');
-	} else {
+	if (opt->json)
+		print_json(opt, findings);
+	else
 		finding_print(findings);
-	}
 	ret = finding_problems(findings) ? EXIT_FAILED : EXIT_DONE;
 	json_decref(findings);
 	return ret;

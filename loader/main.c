@@ -43,6 +43,7 @@ const struct command commands[] = {
 
 static const struct option long_options[] = {
 	{ "json", no_argument, NULL, 'j' },
+	{ "pretty", no_argument, NULL, 'p' },
 	{ "statistics", no_argument, NULL, 's' },
 	{ "dry-run", no_argument, NULL, 'n' },
 	{ "batch", no_argument, NULL, 'b' },
@@ -117,15 +118,18 @@ static bool parse_delay(const char *text, double *delay)
 
 int main(int argc, char **argv)
 {
-	struct options opt = { .delay = 1 };
+	struct options opt = { };
 	int c;
 
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, "jsnbc:C:d:o:t:vh", long_options,
+	while ((c = getopt_long(argc, argv, "jpsnbc:C:d:o:t:vh", long_options,
 				NULL)) != -1) {
 		switch (c) {
 		case 'j':
 			opt.json = true;
+			break;
+		case 'p':
+			opt.json = opt.pretty = true;
 			break;
 		case 's':
 			opt.statistics = true;

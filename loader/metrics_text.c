@@ -253,10 +253,11 @@ static void print_information(FILE *file, const json_t *devices)
 		     "The version of vsfq that wrote this.");
 	fprintf(file, "vsfq_build_info{version=\"%s\"} 1\n", VSFQ_VERSION);
 	print_header(file, "vsfq_device_info", "gauge",
-		     "The port of the device, which tells the guest's CID, and its root qdisc.");
+		     "The port of the device, which tells the guest's CID, the guest's name if it is known, and its root qdisc.");
 	json_array_foreach(devices, i, from.device) {
 		print_source(file, "vsfq_device_info", "", &from);
 		print_label(file, ",", "port", text(from.device, "port"));
+		print_label(file, ",", "guest", text(from.device, "guest"));
 		print_label(file, ",", "qdisc",
 			    text(json_object_get(from.device, "qdisc"),
 				 "kind"));

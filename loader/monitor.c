@@ -11,6 +11,7 @@
 
 #include "../bpf/event.h"
 #include "events.h"
+#include "guest.h"
 #include "pins.h"
 #include "policy_words.h"
 #include "reason.h"
@@ -50,18 +51,20 @@ static const char *verdict(const struct vsfq_event *e)
 static void print_text(const struct vsfq_event *e, const char *time)
 {
 	const struct vsfq_flow_key *f = &e->flow;
+	const char *guest = guest_name(f->peer_cid);
 
-	printf("%s %s %s %s %s local %u:%u peer %u:%u rule %u\n", time,
+	printf("%s %s %s %s %s local %u:%u peer %u:%u rule %u%s%s\n", time,
 	       e->device, policy_word(policy_directions, e->direction),
 	       policy_word(policy_types, f->type), verdict(e), f->local_cid,
-	       f->local_port, f->peer_cid, f->peer_port, e->rule);
+	       f->local_port, f->peer_cid, f->peer_port, e->rule,
+	       guest ? " guest " : "", guest ?: "");
 }
 
 static void print_json(const struct vsfq_event *e, const char *time)
 {
 	const struct vsfq_flow_key *f = &e->flow;
 	json_t *event = json_pack(
-		"{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}",
+		"{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s*}",
 		"time", time, "device", e->device,
 		"direction", policy_word(policy_directions, e->direction),
 		"type", policy_word(policy_types, f->type),
@@ -70,7 +73,8 @@ static void print_json(const struct vsfq_event *e, const char *time)
 		"local_port", (json_int_t)f->local_port,
 		"peer_cid", (json_int_t)f->peer_cid,
 		"peer_port", (json_int_t)f->peer_port,
-		"rule", (json_int_t)e->rule);
+		"rule", (json_int_t)e->rule,
+		"guest", guest_name(f->peer_cid));
 
 	json_dumpf(event, stdout, JSON_COMPACT);
 	putchar('\n');

@@ -6,10 +6,12 @@
 #include "pins.h"
 #include "policy.h"
 #include "policy_map.h"
+#include "print.h"
 #include "reason.h"
 #include "vsfq.h"
 
-static int show_json(const struct vsfq_policy *policy)
+static int show_json(const struct options *opt,
+		     const struct vsfq_policy *policy)
 {
 	char *text = NULL;
 	size_t size = 0;
@@ -22,8 +24,7 @@ static int show_json(const struct vsfq_policy *policy)
 		policy_print(policy, file);
 	fclose(file);
 	json = json_pack("{s:s?}", "policy", policy ? text : NULL);
-	json_dumpf(json, stdout, JSON_INDENT(2));
-	putchar('\n');
+	print_json(opt, json);
 	json_decref(json);
 	free(text);
 	return EXIT_DONE;
@@ -38,7 +39,7 @@ static int show(const struct options *opt)
 		return complain(opt, "cannot read the policy in force: %s",
 				reason(in_force));
 	if (opt->json)
-		return show_json(in_force ? &policy : NULL);
+		return show_json(opt, in_force ? &policy : NULL);
 	if (in_force)
 		policy_print(&policy, stdout);
 	else

@@ -7,6 +7,8 @@
 
 #include "classifier.h"
 #include "device.h"
+#include "driver.h"
+#include "guest.h"
 #include "policy_map.h"
 #include "qdisc.h"
 #include "report.h"
@@ -185,7 +187,7 @@ static void add_classifier(json_t *device, const struct classifier_stats *s)
 }
 
 /* Either half may be missing: tc can attach the qdisc alone. */
-static json_t *json_device(const struct device *dev, bool flows)
+static json_t *json_device(const struct device *dev, bool statistics)
 {
 	bool attached = classifier_ifindex(dev->name) == dev->ifindex;
 	struct classifier_stats stats;
@@ -194,9 +196,11 @@ static json_t *json_device(const struct device *dev, bool flows)
 	struct qdisc q;
 	json_t *device;
 
-	device = json_pack("{s:s, s:i, s:b, s:b, s:s}", "device", dev->name,
-			   "ifindex", dev->ifindex, "up", dev->up,
-			   "attached", attached, "port", dev->port);
+	device = json_pack("{s:s, s:i, s:b, s:b, s:s, s:s*}",
+			   "device", dev->name, "ifindex", dev->ifindex,
+			   "up", dev->up, "attached", attached,
+			   "port", dev->port, "guest",
+			   guest_of_port(dev->port));
 	if (!qdisc_read(dev->ifindex, &q)) {
 		queued = qdisc_is_vsfq(&q) && !sched_read(&q, &queue);
 		json_object_set_new(device, "qdisc", json_qdisc(&q));
@@ -208,12 +212,15 @@ static json_t *json_device(const struct device *dev, bool flows)
 		json_object_set_new(device, "classes",
 				    json_classes(attached ? &stats : NULL,
 						 queued ? &queue : NULL));
-	if (attached && flows)
+	if (attached && statistics)
 		add_flows(device, dev->name);
+	if (statistics)
+		json_object_set_new(device, "driver", driver_stats(dev->name));
 	return device;
 }
 
-int report_devices(const struct devices *list, bool flows, json_t **report)
+int report_devices(const struct devices *list, bool statistics,
+		   json_t **report)
 {
 	int i;
 
@@ -224,6 +231,7 @@ int report_devices(const struct devices *list, bool flows, json_t **report)
 	*report = json_array();
 	for (i = 0; i < list->count; i++)
 		json_array_append_new(*report,
-				      json_device(&list->device[i], flows));
+				      json_device(&list->device[i],
+						  statistics));
 	return 0;
 }

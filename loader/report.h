@@ -12,9 +12,10 @@
 struct devices;
 
 /*
- * An array with an object per device, which the caller puts; its flows too if
- * asked for. Returns 0, or -EPERM if the maps may not be read.
+ * An array with an object per device, which the caller puts; with statistics
+ * also its flows and what its driver counts. Returns 0, or -EPERM if the maps may not be read.
  */
-int report_devices(const struct devices *list, bool flows, json_t **report);
+int report_devices(const struct devices *list, bool statistics,
+		   json_t **report);
 
 #endif

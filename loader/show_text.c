@@ -25,13 +25,34 @@ static void text_stats(const char *label, const json_t *stats)
 	       number(stats, "cost"));
 }
 
-static void text_drops(json_t *drops)
+/* Where two readings were compared. */
+static void text_rate(const char *label, const json_t *of, const char *way)
+{
+	json_t *rate = json_object_get(json_object_get(of, "per_second"), way);
+
+	if (!rate)
+		return;
+	printf("    %-8s %12.0f packets %16.0f bytes\n", label,
+	       json_real_value(json_object_get(rate, "packets")),
+	       json_real_value(json_object_get(rate, "bytes")));
+}
+
+static void text_rates(const json_t *of)
+{
+	text_rate("sent/s", of, "sent");
+	text_rate("recvd/s", of, "received");
+}
+
+/* Counters that have names, in one line. */
+static void text_counters(const char *label, json_t *counters)
 {
 	const char *name;
 	json_t *value;
 
-	printf("    dropped ");
-	json_object_foreach(drops, name, value)
+	if (!json_object_size(counters))
+		return;
+	printf("%s", label);
+	json_object_foreach(counters, name, value)
 		printf(" %s %" JSON_INTEGER_FORMAT, name,
 		       json_integer_value(value));
 	printf("\n");
@@ -52,7 +73,7 @@ static void text_queue(const json_t *class)
 	printf("    in queue p50 < %" JSON_INTEGER_FORMAT "us p99 < %"
 	       JSON_INTEGER_FORMAT "us\n", number(sojourn, "p50"),
 	       number(sojourn, "p99"));
-	text_drops(json_object_get(class, "drops"));
+	text_counters("    dropped ", json_object_get(class, "drops"));
 }
 
 /* A cap, and what it did: also one that was, if it did anything. */
@@ -71,6 +92,7 @@ static void text_class(const json_t *class)
 	printf("  class %s\n", string(class, "name"));
 	text_stats("sent", json_object_get(class, "sent"));
 	text_stats("received", json_object_get(class, "received"));
+	text_rates(class);
 	text_queue(class);
 	text_cap(class);
 }
@@ -87,6 +109,7 @@ static void text_flow(const json_t *flow)
 	       number(flow, "uid"));
 	text_stats("sent", json_object_get(flow, "sent"));
 	text_stats("received", json_object_get(flow, "received"));
+	text_rates(flow);
 }
 
 /* By the policy; nothing to say where there is none. */
@@ -102,11 +125,12 @@ static void text_device(const json_t *device)
 {
 	json_t *qdisc = json_object_get(device, "qdisc");
 	const char *port = string(device, "port");
+	const char *guest = string(device, "guest");
 	json_t *item;
 	size_t i;
 
-	printf("%s %s%s%s %s\n", string(device, "device"), port,
-	       *port ? " " : "",
+	printf("%s %s%s%s%s%s %s\n", string(device, "device"), port,
+	       *port ? " " : "", guest, *guest ? " " : "",
 	       json_is_true(json_object_get(device, "up")) ? "up" : "down",
 	       json_is_true(json_object_get(device, "attached")) ?
 	       "attached" : "not attached");
@@ -114,6 +138,8 @@ static void text_device(const json_t *device)
 	       JSON_INTEGER_FORMAT " bytes, dropped %" JSON_INTEGER_FORMAT
 	       "\n", string(qdisc, "kind"), number(qdisc, "qlen"),
 	       number(qdisc, "backlog"), number(qdisc, "drops"));
+	text_rates(device);
+	text_counters("  driver  ", json_object_get(device, "driver"));
 	text_refused(json_object_get(device, "refused"));
 	json_array_foreach(json_object_get(device, "classes"), i, item)
 		text_class(item);

@@ -3,21 +3,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "delay.h"
 #include "device.h"
 #include "reason.h"
 #include "report.h"
 #include "top.h"
 #include "vsfq.h"
 
-#define NSECS		1000000000ULL
 #define BATCH_FLOWS	10	/* of a device: a screen has more or less */
 
 int top_take(const char *which, struct top_reading *reading)
 {
 	static struct devices list;
-	struct timespec now;
 	json_t *report;
 	int err;
 
@@ -30,14 +28,18 @@ int top_take(const char *which, struct top_reading *reading)
 		list.count = 0;
 	else if (err)
 		return err;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	reading->time = now.tv_sec * NSECS + now.tv_nsec;
+	reading->time = delay_now();
 	err = report_devices(&list, true, &report);
 	if (err)
 		return err;
 	top_read(report, reading);
 	json_decref(report);
 	return reading->item ? 0 : -ENOMEM;
+}
+
+double top_delay(const struct options *opt)
+{
+	return opt->delay ?: 1;
 }
 
 static void print_screen(const struct top_reading *now,
@@ -61,15 +63,6 @@ static void print_screen(const struct top_reading *now,
 		puts(line);
 	}
 	free(view);
-}
-
-static void wait_for(double seconds)
-{
-	struct timespec left = { .tv_sec = seconds };
-
-	left.tv_nsec = (seconds - left.tv_sec) * NSECS;
-	while (nanosleep(&left, &left) && errno == EINTR)
-		;
 }
 
 /* Read and print; what was read takes the place of what was before. */
@@ -103,7 +96,7 @@ static int batch(const struct options *opt, const char *which)
 	for (i = 0; ret == EXIT_DONE && (!opt->count || i < opt->count); i++) {
 		if (i)
 			putchar('\n');
-		wait_for(opt->delay);
+		delay_wait(top_delay(opt));
 		ret = next_screen(opt, which, &before);
 	}
 	top_free(&before);

@@ -105,6 +105,9 @@ void top_summary(const struct top_reading *now,
 		 const struct top_reading *before, enum top_column by,
 		 char line[TOP_LINE]);
 
+/* Seconds between two screens. */
+double top_delay(const struct options *opt);
+
 /* Read the device of this name, or all; one that is gone is no error. */
 int top_take(const char *which, struct top_reading *reading);
 

@@ -188,7 +188,7 @@ static int follow(struct live *live, const struct options *opt,
 
 	draw(live);
 	while (!err && !live->left && !stopped()) {
-		wait_for_keys(live, nsecs() + (long long)(opt->delay * NSECS),
+		wait_for_keys(live, nsecs() + (long long)(top_delay(opt) * NSECS),
 			      signals);
 		if (live->left || stopped() || live->paused)
 			continue;

@@ -6,6 +6,7 @@
 #include "top.h"
 
 #define NSECS	1e9
+#define MAX_GUEST	16	/* of its name: the figures need the rest */
 
 static json_int_t number(const json_t *object, const char *name)
 {
@@ -82,11 +83,13 @@ static void read_device(struct top_reading *reading, const json_t *device)
 {
 	struct top_item *of = add_item(reading, TOP_DEVICE, device), *item;
 	const char *port = string(device, "port");
+	const char *guest = string(device, "guest");
 	json_t *object;
 	size_t i;
 
-	snprintf(of->name, sizeof(of->name), "%s%s%s",
-		 string(device, "device"), *port ? " " : "", port);
+	snprintf(of->name, sizeof(of->name), "%s%s%s%s%.*s",
+		 string(device, "device"), *port ? " " : "", port,
+		 *guest ? " " : "", MAX_GUEST, guest);
 	read_traffic(of, device);
 	json_array_foreach(json_object_get(device, "classes"), i, object) {
 		item = add_item(reading, TOP_CLASS, device);

@@ -15,13 +15,14 @@ enum exit_code {
 
 struct options {
 	bool json;
+	bool pretty;			/* and then also json */
 	bool statistics;
 	bool dry_run;
 	bool batch;
 	int verbose;
 	unsigned int overhead;		/* 0: as compiled */
 	unsigned int count;		/* 0: no end */
-	double delay;			/* seconds */
+	double delay;			/* seconds, 0: not said */
 	unsigned int confirm;		/* seconds, 0: not asked for */
 	const char *textfile;		/* a directory, NULL: to stdout */
 };

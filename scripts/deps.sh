@@ -11,8 +11,8 @@ packages=(
 	bc bison curl debian-archive-keyring flex gcc git libc6-dev libcap-dev
 	libelf-dev libssl-dev lz4 make pahole perl python3 xz-utils zlib1g-dev
 	# the BPF programs, the loader, the load tool, the manual pages
-	clang-19 libclang-rt-19-dev libcmocka-dev libconfuse-dev libjansson-dev
-	libmnl-dev libncurses-dev llvm-19 scdoc
+	clang-19 libclang-rt-19-dev libcmocka-dev libconfuse-dev libexpat1-dev
+	libjansson-dev libmnl-dev libncurses-dev llvm-19 scdoc
 	# the test bed, and the kernel's own vsock tests
 	busybox-static cpio ethtool gnuplot-nox iproute2 liburing-dev qemu-system-x86
 	# the Debian package; what reads the units, the rule, the completions

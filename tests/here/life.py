@@ -185,7 +185,8 @@ def test_deb_fields(t):
     t.equal("vsfq %s\n" % fields["Version"], done(t, VSFQ + " version"),
             "version")
     t.equal({word.split()[0] for word in fields["Depends"].split(", ")},
-            {"iproute2", "libc6", "libconfuse2", "libelf1", "libjansson4",
+            {"iproute2", "libc6", "libconfuse2", "libelf1", "libexpat1",
+             "libjansson4",
              "libmnl0", "libncurses6", "libtinfo6", "zlib1g"}, "dependencies")
 
 

@@ -20,7 +20,7 @@ CLASS = {"name": "stream", "sent": STATS, "received": STATS, "served": STATS,
          "sojourn_us": {"p50": 1, "p99": 1, "sum": 12000345,
                         "buckets": [1] * 32}}
 
-DEVICES = [{"device": DEVICE, "port": "cid42", "up": True, "attached": True,
+DEVICES = [{"device": DEVICE, "port": "cid42", "guest": "web", "up": True, "attached": True,
             "qdisc": {"kind": "vsfq"}, "foreign": 9, "untracked": 10,
             "unlogged": 13,
             "refused": {"in": 11, "out": 12}, "classes": [CLASS]},
@@ -41,7 +41,8 @@ def test_format(t):
     """Every figure has its place, and an odd name does no harm."""
     found = metrics_of(t, DEVICES)
     for name, labels, want in (
-            ("device_info", {"port": "cid42", "qdisc": "vsfq"}, 1),
+            ("device_info", {"port": "cid42", "guest": "web",
+                             "qdisc": "vsfq"}, 1),
             ("device_up", {}, 1), ("device_attached", {}, 1),
             ("packets_total", {"class": "stream", "direction": "in"}, 2),
             ("bytes_total", {"class": "stream", "direction": "out"}, 2 ** 62),

@@ -36,7 +36,7 @@ class Logged(Policies):
             "exit 77",
             "$here/%s -v %s monitor > said 2> notes &" % (VSFQ, options),
             "pid=$!",
-            "until grep -q listening notes; do sleep 0.1; done",
+            "until grep -qs listening notes; do sleep 0.1; done",
             "%s prog loadall $here/build/classify.bpf.o /sys/fs/bpf/c "
             "pinmaps /sys/fs/bpf/c map name policy pinned %s/@policy/policy "
             "map name events pinned %s/@events/events" % (tool, pins, pins),
@@ -85,7 +85,7 @@ def test_text(t):
         output = Logged(t, top).listen(
             "", "kill $pid; wait $pid; " + send + "seqpacket 1",
             "$here/%s -v monitor > said 2> notes & pid=$!" % VSFQ,
-            "until grep -q listening notes; do sleep 0.1; done",
+            "until grep -qs listening notes; do sleep 0.1; done",
             send + "dgram 1")
     t.check(re.fullmatch(r"status 0\n\S+Z  out dgram accept local 3:1024"
                          r" peer 2:5000 rule 4\n", output), output)

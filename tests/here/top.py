@@ -6,45 +6,17 @@ import re
 import signal
 import tempfile
 
-from policies import Policies
+from attached import DETACH, PINS, Attached
 from program import DONE, FAILED, VSFQ, complains
 from terminal import Terminal
 
-PINS = "/sys/fs/bpf/vsfq"
 TOP_COMMAND = "$here/%s top" % VSFQ
-DETACH = "rm -r %s/vsock0" % PINS
 
 
 def test_unit(t):
     """The rates, the order and the figures."""
     status, output = t.machine("build/test_top")
     t.check(status == 0, output)
-
-
-class Attached(Policies):
-    """A device that any kernel has, with our classifier attached by hand on
-    its way out, and somebody who sends."""
-
-    def __init__(self, t, top):
-        super().__init__(t, top)
-        if not os.access("/dev/net/tun", os.W_OK):
-            t.skip("this machine has no tun")
-
-    def attach(self):
-        return (
-            "$here/tests/sight/fake.py vsock0 && ip link set vsock0 up || "
-            "exit 77",
-            "mkdir -p %s/vsock0" % PINS,
-            "%s prog loadall $here/build/classify.bpf.o /sys/fs/bpf/c "
-            "pinmaps %s/vsock0 || exit 77" % (self.t.tool("bpftool"), PINS),
-            "$here/tests/sight/pin.py /sys/fs/bpf/c/vsfq_egress vsock0 "
-            "%s/vsock0/egress || exit 77" % PINS,
-            "while :; do $here/tests/sight/send.py vsock0 dgram 12; done "
-            "2> /dev/null & sender=$!")
-
-    def watch(self, *commands):
-        return self.run(*self.attach(), *commands, "kill $sender",
-                        namespaces="-mn")
 
 
 def fields(line):
@@ -55,7 +27,7 @@ def fields(line):
 
 
 def until(word, name):
-    return "until grep -q '%s' %s; do sleep 0.1; done" % (word, name)
+    return "until grep -qs '%s' %s; do sleep 0.1; done" % (word, name)
 
 
 def test_batch(t):

@@ -10,3 +10,10 @@ build/test_top: tests/sight/test_top.c build/loader/top_rate.o \
 		build/loader/top_text.o
 	$(CC) $(LOADER_CFLAGS) -Iloader $(CFLAGS) $(LDFLAGS) -o $@ $^ \
 		-lcmocka -ljansson
+
+build/print_rates: tests/sight/print_rates.c build/loader/rate.o
+	$(CC) $(LOADER_CFLAGS) -Iloader $(CFLAGS) $(LDFLAGS) -o $@ $^ -ljansson
+
+build/print_guests: tests/sight/print_guests.c build/loader/guest.o \
+		build/loader/guest_file.o
+	$(CC) $(LOADER_CFLAGS) -Iloader $(CFLAGS) $(LDFLAGS) -o $@ $^ -lexpat
