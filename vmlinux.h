@@ -65,6 +65,7 @@ struct Qdisc {
 
 struct netdev_queue {
 	struct net_device *dev;
+	struct Qdisc *qdisc_sleeping;
 };
 
 typedef struct {

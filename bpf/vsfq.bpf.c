@@ -86,6 +86,7 @@ char _license[] SEC("license") = "GPL";
 #define NET_XMIT_DROP		1
 
 #define ENOMEM			12
+#define TC_H_ROOT		0xffffffff
 
 #define MAX_STEPS		(1 << 20)
 #define MAX_STEPS_RESET		(1 << 18)
@@ -1014,6 +1015,39 @@ void BPF_PROG(vsfq_reset, struct Qdisc *sch)
 	}
 }
 
+static __always_inline void class_inherit(struct vsfq_class_queue *c,
+					  const struct vsfq_class_queue *old)
+{
+	c->sent = old->sent;
+	__builtin_memcpy(c->drops, old->drops, sizeof(c->drops));
+	__builtin_memcpy(c->sojourn, old->sojourn, sizeof(c->sojourn));
+	c->sojourn_sum = old->sojourn_sum;
+	c->throttled = old->throttled;
+}
+
+/*
+ * A root goes on counting where the vsfq that it replaces is at this moment,
+ * so that no counter goes back when another version takes over. What the old
+ * one does until it is gone, and what it then drops, is counted by neither.
+ */
+static __always_inline void queue_inherit(struct Qdisc *sch,
+					  struct vsfq_queue *q)
+{
+	struct Qdisc *root = sch->dev_queue->qdisc_sleeping;
+	struct vsfq_queue_key key;
+	struct vsfq_queue *old;
+	__u32 i;
+
+	if (!root || sch->parent != TC_H_ROOT || root->parent != TC_H_ROOT)
+		return;
+	key = queue_key(root);
+	old = bpf_map_lookup_elem(&queues, &key);
+	if (!old || old == q)
+		return;
+	for (i = 0; i < VSFQ_MAX_CLASSES; i++)
+		class_inherit(&q->class[i], &old->class[i]);
+}
+
 SEC("struct_ops")
 int BPF_PROG(vsfq_init, struct Qdisc *sch, struct nlattr *opt,
 	     struct netlink_ext_ack *extack)
@@ -1028,6 +1062,7 @@ int BPF_PROG(vsfq_init, struct Qdisc *sch, struct nlattr *opt,
 	if (!q)
 		return -ENOMEM;
 	q->id = __sync_fetch_and_add(&last_queue_id, 1) + 1;
+	queue_inherit(sch, q);
 	for (i = 0; i < VSFQ_NR_CLASSES; i++)
 		if (class_start(q, i))
 			return -ENOMEM;

@@ -170,6 +170,34 @@ static struct classify *open_skeleton(const struct device *dev,
 	return skel;
 }
 
+/*
+ * What the version before has counted goes on, and so does what it knows of
+ * flows. A table that has another form now begins anew.
+ */
+static int keep_counters(const struct device *dev, struct classify *skel)
+{
+	struct bpf_map *maps[] = { skel->maps.device, skel->maps.classes,
+				   skel->maps.flows };
+	size_t i;
+	int err;
+
+	if (classifier_ifindex(dev->name) != dev->ifindex)
+		return 0;
+	for (i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
+		err = pins_share(dev->name, maps[i]);
+		if (err && err != -EPROTO)
+			return err;
+	}
+	return 0;
+}
+
+static int load(const struct device *dev, struct classify *skel)
+{
+	return policy_map_share(skel->maps.policy) ?:
+	       events_share(skel->maps.events) ?: keep_counters(dev, skel) ?:
+	       classify__load(skel);
+}
+
 int classifier_attach(const struct device *dev, unsigned int overhead)
 {
 	struct classify *skel;
@@ -182,8 +210,7 @@ int classifier_attach(const struct device *dev, unsigned int overhead)
 	    pins_same(dev->name, skel->maps.rodata))
 		err = 1;
 	else
-		err = policy_map_share(skel->maps.policy) ?:
-		      events_share(skel->maps.events) ?: classify__load(skel) ?: attach(dev, skel);
+		err = load(dev, skel) ?: attach(dev, skel);
 	classify__destroy(skel);
 	return err;
 }

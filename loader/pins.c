@@ -61,6 +61,32 @@ int pins_open_map(const char *owner, const char *object, size_t value_size)
 	return err;
 }
 
+static int share(struct bpf_map *map, int fd)
+{
+	struct bpf_map_info info = { };
+	__u32 size = sizeof(info);
+
+	if (bpf_map_get_info_by_fd(fd, &info, &size))
+		return -errno;
+	if (info.type != bpf_map__type(map) ||
+	    info.key_size != bpf_map__key_size(map) ||
+	    info.value_size != bpf_map__value_size(map) ||
+	    info.max_entries != bpf_map__max_entries(map))
+		return -EPROTO;
+	return bpf_map__reuse_fd(map, fd);
+}
+
+int pins_share(const char *owner, struct bpf_map *map)
+{
+	int err, fd = pins_open(owner, bpf_map__name(map));
+
+	if (fd < 0)
+		return fd;
+	err = share(map, fd);
+	close(fd);
+	return err;
+}
+
 /*
  * On a file system where everybody may make directories somebody else may have
  * made this one before us, and could move what is pinned in it out of the way.

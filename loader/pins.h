@@ -37,6 +37,12 @@ const char *pins_path(char path[PATH_MAX], const char *owner,
 int pins_open(const char *owner, const char *object);
 int pins_open_map(const char *owner, const char *object, size_t value_size);
 
+/*
+ * Let a map of an object that is not loaded yet be the one that is pinned under
+ * its name: -EPROTO if that is of another kind or size.
+ */
+int pins_share(const char *owner, struct bpf_map *map);
+
 /* Is there a file system to pin in? */
 bool pins_mounted(void);
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,15 +28,24 @@ static int new_inner(void)
 			      sizeof(struct vsfq_policy), 1, NULL);
 }
 
+/* The kernel does not tell how large a policy a map takes: its name does. */
+static void outer_name(char name[BPF_OBJ_NAME_LEN])
+{
+	snprintf(name, BPF_OBJ_NAME_LEN, "policy_%zx",
+		 sizeof(struct vsfq_policy));
+}
+
 static int new_outer(void)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts);
 	int fd, inner = new_inner();
+	char name[BPF_OBJ_NAME_LEN];
 
 	if (inner < 0)
 		return inner;
 	opts.inner_map_fd = inner;
-	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, MAP, sizeof(__u32),
+	outer_name(name);
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, name, sizeof(__u32),
 			    sizeof(__u32), 1, &opts);
 	close(inner);
 	return fd;
@@ -46,9 +56,40 @@ static int open_outer(void)
 	return pins_open_or_make(PINS_POLICY, MAP, new_outer);
 }
 
-int policy_map_share(struct bpf_map *map)
+/* -EPROTO if its policies are of another version's size. */
+static int check_outer(int fd)
+{
+	char name[BPF_OBJ_NAME_LEN];
+	struct bpf_map_info info = { };
+	__u32 size = sizeof(info);
+
+	if (bpf_map_get_info_by_fd(fd, &info, &size))
+		return -errno;
+	outer_name(name);
+	return strcmp(info.name, name) ? -EPROTO : 0;
+}
+
+/* One that another version made makes way if no policy is in force. */
+static int open_or_replace_outer(void)
 {
 	int err, fd = open_outer();
+	__u32 id, zero = 0;
+
+	if (fd < 0)
+		return fd;
+	err = check_outer(fd);
+	if (err == -EPROTO &&
+	    bpf_map_lookup_elem(fd, &zero, &id) == -ENOENT)
+		err = pins_remove(PINS_POLICY) ?: 1;
+	if (!err)
+		return fd;
+	close(fd);
+	return err < 0 ? err : open_outer();
+}
+
+int policy_map_share(struct bpf_map *map)
+{
+	int err, fd = open_or_replace_outer();
 
 	if (fd < 0)
 		return fd;

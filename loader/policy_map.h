@@ -13,7 +13,10 @@
 
 struct bpf_map;
 
-/* Let the map of an object that is not loaded yet be the one of all. */
+/*
+ * Let the map of an object that is not loaded yet be the one of all. -EPROTO if
+ * a policy of another version is in force, of which ours would see nothing.
+ */
 int policy_map_share(struct bpf_map *map);
 
 /* Returns 1 and the policy, 0 if none is in force, or -errno. */

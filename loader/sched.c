@@ -72,6 +72,14 @@ static struct vsfq *open_skeleton(unsigned int overhead)
 	return skel;
 }
 
+/* A qdisc takes over the counters of the one that it replaces: see vsfq_init. */
+static int keep_counters(struct vsfq *skel)
+{
+	int err = pins_share(PINS_QDISC, skel->maps.queues);
+
+	return err == -EPROTO ? 0 : err;
+}
+
 static int register_skeleton(struct vsfq *skel)
 {
 	bool other = pins_exist(PINS_QDISC);
@@ -79,7 +87,10 @@ static int register_skeleton(struct vsfq *skel)
 
 	if (other && pins_same(PINS_QDISC, skel->maps.rodata))
 		return SCHED_OURS;
-	err = policy_map_share(skel->maps.policy) ?: vsfq__load(skel);
+	err = policy_map_share(skel->maps.policy);
+	if (!err && other)
+		err = keep_counters(skel);
+	err = err ?: vsfq__load(skel);
 	if (err)
 		return err;
 	return other ? replace(skel) : register_and_pin(skel) ?: SCHED_NEW;
