@@ -102,7 +102,12 @@ struct sock_cgroup_data {
 	struct cgroup *cgroup;
 };
 
+struct sock_common {
+	short unsigned int skc_family;
+};
+
 struct sock {
+	struct sock_common __sk_common;
 	struct sock_cgroup_data sk_cgrp_data;
 };
 
@@ -112,6 +117,16 @@ struct cgroup {
 
 struct kernfs_node {
 	__u64 id;
+};
+
+struct vsock_sock {
+	void *trans;
+};
+
+struct virtio_vsock_sock {
+	u32 tx_cnt;
+	u32 peer_fwd_cnt;
+	u32 peer_buf_alloc;
 };
 
 struct __sk_buff {

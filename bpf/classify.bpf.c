@@ -46,6 +46,7 @@
  *		dev virtio-vsock0
  *	bpftool map dump pinned /sys/fs/bpf/c/flows
  */
+#include "credit.bpf.h"
 #include "event.bpf.h"
 
 char _license[] SEC("license") = "GPL";
@@ -178,6 +179,15 @@ static __always_inline void count_flow(struct __sk_buff *skb,
 	find_owner(skb, stats, begins);
 }
 
+static __always_inline void count_stall(struct vsfq_class_stats *cs,
+					struct vsfq_flow_stats *stats)
+{
+	if (cs)
+		__sync_fetch_and_add(&cs->stalls, 1);
+	if (stats)
+		__sync_fetch_and_add(&stats->stalls, 1);
+}
+
 static __always_inline struct vsfq_flow_key flow_key(struct vsock_tuple *t,
 						     bool egress)
 {
@@ -228,6 +238,10 @@ static __always_inline int account(struct __sk_buff *skb, bool egress)
 	cs = bpf_map_lookup_elem(&classes, &class);
 	if (cs)
 		count(egress ? &cs->sent : &cs->received, skb);
+	if (egress && op == VSOCK_OP_RW &&
+	    vsock_class(tuple.type) == VSFQ_CLASS_STREAM &&
+	    credit_used_up(skb))
+		count_stall(cs, stats);
 	count_flow(skb, dev, stats, class,
 		   op == VSOCK_OP_REQUEST || op == VSOCK_OP_RESPONSE, egress);
 	if (egress)

@@ -57,6 +57,7 @@ struct vsfq_flow_key {
 struct vsfq_flow_stats {
 	struct vsfq_stats sent;
 	struct vsfq_stats received;
+	__u64 stalls;			/* see credit.bpf.h */
 	__u64 cgroup;			/* of the sender here, 0: unknown */
 	__u64 last_seen;		/* CLOCK_MONOTONIC, ns */
 	__u64 judged[2];		/* in, out: see policy.h */
@@ -68,6 +69,7 @@ struct vsfq_flow_stats {
 struct vsfq_class_stats {
 	struct vsfq_stats sent;
 	struct vsfq_stats received;
+	__u64 stalls;
 };
 
 struct vsfq_device_stats {

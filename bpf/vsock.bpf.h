@@ -23,6 +23,7 @@
 
 #define VSOCK_OP_REQUEST	1
 #define VSOCK_OP_RESPONSE	2
+#define VSOCK_OP_RW		5
 
 /* As in linux/virtio_vsock.h, little endian, without padding. */
 struct vsock_hdr {

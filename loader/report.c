@@ -125,6 +125,8 @@ static json_t *json_classes(const struct classifier_stats *stats,
 				json_stats(&stats->class[i].sent));
 			json_object_set_new(class, "received",
 				json_stats(&stats->class[i].received));
+			json_object_set_new(class, "stalls",
+				json_integer(stats->class[i].stalls));
 		}
 		if (queue)
 			add_queue(class, &queue->class[i]);
@@ -158,6 +160,7 @@ static void add_flow(const struct vsfq_flow_key *key,
 
 	json_object_set_new(flow, "sent", json_stats(&stats->sent));
 	json_object_set_new(flow, "received", json_stats(&stats->received));
+	json_object_set_new(flow, "stalls", json_integer(stats->stalls));
 	json_array_append_new(data, flow);
 }
 

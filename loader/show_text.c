@@ -87,12 +87,21 @@ static void text_cap(const json_t *class)
 	       number(class, "throttled"));
 }
 
+static void text_stalls(const json_t *of)
+{
+	if (number(of, "stalls"))
+		printf("    stalls   %12" JSON_INTEGER_FORMAT
+		       " packets that used up the credit\n",
+		       number(of, "stalls"));
+}
+
 static void text_class(const json_t *class)
 {
 	printf("  class %s\n", string(class, "name"));
 	text_stats("sent", json_object_get(class, "sent"));
 	text_stats("received", json_object_get(class, "received"));
 	text_rates(class);
+	text_stalls(class);
 	text_queue(class);
 	text_cap(class);
 }
@@ -110,6 +119,7 @@ static void text_flow(const json_t *flow)
 	text_stats("sent", json_object_get(flow, "sent"));
 	text_stats("received", json_object_get(flow, "received"));
 	text_rates(flow);
+	text_stalls(flow);
 }
 
 /* By the policy; nothing to say where there is none. */

@@ -15,7 +15,7 @@ STATS = {"packets": 2, "bytes": 2 ** 62, "cost": 3}
 
 CLASS = {"name": "stream", "sent": STATS, "received": STATS, "served": STATS,
          "backlog": {"packets": 4, "bytes": 5, "memory": 6},
-         "throttled": 14,
+         "throttled": 14, "stalls": 15,
          "drops": {"packets": 7, "memory": 0, "pool": 0, "reset": 8},
          "sojourn_us": {"p50": 1, "p99": 1, "sum": 12000345,
                         "buckets": [1] * 32}}
@@ -52,6 +52,7 @@ def test_format(t):
             ("dropped_packets_total", {"class": "stream", "reason": "reset"},
              8),
             ("throttled_total", {"class": "stream"}, 14),
+            ("credit_stalls_total", {"class": "stream"}, 15),
             ("backlog_memory_bytes", {"class": "stream"}, 6)):
         labels = {"device": DEVICE, **labels}
         have = found["vsfq_" + name].samples.get(
