@@ -98,12 +98,12 @@ struct Qdisc_ops {
 	void (*destroy)(void);
 };
 
-struct sock_cgroup_data {
-	struct cgroup *cgroup;
+struct sock_common {
+	__u16 skc_family;
 };
 
-struct sock_common {
-	short unsigned int skc_family;
+struct sock_cgroup_data {
+	struct cgroup *cgroup;
 };
 
 struct sock {
@@ -124,9 +124,9 @@ struct vsock_sock {
 };
 
 struct virtio_vsock_sock {
-	u32 tx_cnt;
-	u32 peer_fwd_cnt;
-	u32 peer_buf_alloc;
+	__u32 tx_cnt;
+	__u32 peer_fwd_cnt;
+	__u32 peer_buf_alloc;
 };
 
 struct __sk_buff {

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The package on a machine that is started, gets guests, and is started again:
+systemd, udev and the kernel are real, see tests/lib/systemd.py; a guest is who
+has opened /dev/vhost-vsock."""
+
+import glob
+import json
+import os
+
+from bed import TOP
+from load import HOST_DEV
+from systemd import Systemd
+
+BED = "host"
+
+VSFQ = "/usr/sbin/vsfq"
+POLICY = """\
+class web { weight = 3 }
+default-in = reject
+rule { direction = in  local-port = 80  class = web }
+"""
+
+
+def install(t, vm):
+    status, output = t.machine("make -s deb")
+    t.equal(status, 0, "status of make deb: " + output)
+    deb, = glob.glob(os.path.join(TOP, "build/vsfq_*.deb"))
+    t.cleanup(vm, "dpkg --purge vsfq; rm -rf /etc/vsfq")
+    t.run(vm, "dpkg -i " + deb, limit=180)
+    t.run(vm, "cat > /etc/vsfq/vsfq.conf << 'END'\n%s\nEND" % POLICY)
+
+
+def start_guest(t, vm, cid):
+    return t.start_server(vm, "tests/sight/vmm.py %d" % cid, "ready", 600)
+
+
+def stop_guest(t, vm, job):
+    t.run(vm, "kill $(cat /run/job.%s)" % job.ident)
+    job.wait()
+
+
+def policy(t, vm):
+    return t.run(vm, VSFQ + " policy show")
+
+
+def wait_attached(t, vm):
+    """Until the device has been set up, which is done last."""
+    t.wait_for(vm, "ip -o link show up dev %s | grep -q %s" %
+               (HOST_DEV, HOST_DEV), limit=120)
+    shown, = json.loads(t.run(vm, "%s -j show" % VSFQ))
+    t.equal((shown["attached"], shown["qdisc"]["kind"],
+             [c["name"] for c in shown["classes"]]),
+            (True, "vsfq", ["stream", "dgram", "web"]), "what is attached")
+
+
+def test_boot(t):
+    """The policy is in force, again after the next boot, until the machine is
+    off; a guest that comes later gets it, one that goes leaves nothing, and one
+    that is there at boot is found."""
+    vm = t.bed.host
+    install(t, vm)
+    t.cleanup(vm, "%s detach all; %s policy clear; rm -rf /sys/fs/bpf/vsfq" %
+              (VSFQ, VSFQ))
+    t.check("no policy" in policy(t, vm), "a policy before the first boot")
+    system = Systemd(t, vm)
+    system.boot()
+    in_force = policy(t, vm)
+    t.check("default-in = reject" in in_force, in_force)
+    guest = start_guest(t, vm, 77)
+    wait_attached(t, vm)
+    stop_guest(t, vm, guest)
+    t.wait_for(vm, "! test -e /sys/fs/bpf/vsfq/" + HOST_DEV)
+    t.equal(policy(t, vm), in_force, "the policy without a guest")
+    start_guest(t, vm, 78)
+    wait_attached(t, vm)
+    system.off()
+    t.equal(policy(t, vm), in_force, "the policy when all has been stopped")
+    # What is pinned and attached ends with the kernel.
+    t.run(vm, "ip link set {1} down; {0} detach all && {0} policy clear && "
+          "! ls /sys/fs/bpf/vsfq".format(VSFQ, HOST_DEV))
+    system.boot()
+    t.equal(policy(t, vm), in_force, "the policy after the second boot")
+    wait_attached(t, vm)
+    system.off()
