@@ -69,7 +69,7 @@ print-kernel:		## the path of the bzImage (use make -s)
 
 libbpf bpftool: $(BPFTOOL)	## from the kernel's source
 
-.PHONY: check demo bench torture vm
+.PHONY: check demo bench torture vm session
 CHECK_PROGRAMS := $(addprefix build/,test_load test_match test_top fuzz_parse \
 	print_guests print_metrics print_rates vshostile)
 check: $(KERNEL) all $(CHECK_PROGRAMS)	## all tests, or those of TESTS=pattern
@@ -80,6 +80,9 @@ demo: $(KERNEL) all	## floods against streams, with and without vsfq
 
 vm: $(KERNEL) all	## a host VM and a guest in it, with a shell in each
 	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) tests/shell
+
+session: $(KERNEL) all	## write docs/session.txt and docs/top.txt from a run in VMs
+	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) tests/session
 
 bench: $(KERNEL) all	## measure every configuration; BASE=bzImage compares kernels
 	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) BASE=$(BASE) tests/bench $(ROUNDS)

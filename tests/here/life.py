@@ -28,6 +28,7 @@ DATA = {
     "share/doc/vsfq/fairness.md",
     "share/doc/vsfq/grants.md",
     "share/doc/vsfq/reliability.md",
+    "share/doc/vsfq/session.txt",
     "share/doc/vsfq/top.txt",
     "share/man/man5/vsfq.conf.5",
     "share/man/man7/vsfq.7",

@@ -2,8 +2,10 @@
 """What an administrator looks at, on real devices of both sides."""
 
 import json
+import re
 
 import prometheus
+import session
 from findings import findings, finds
 from load import GUEST_DEV, HOST_DEV, attach_all
 
@@ -93,17 +95,123 @@ def test_doctor(t):
     finds(t, doctor(t, vm, 0), "warning", dev, "not attached")
 
 
-def test_doctor_other_version(t):
+def make_other_version(t, vm):
     """A program with other BPF code in it, though it does the same."""
-    vm = t.bed.guest
-    attach_all(t, vm)
     t.run(vm, "sed 's/return map ? bpf_map_lookup/return mop ? bpf_map_lookup/'"
           " %s > /run/other && chmod +x /run/other" % VSFQ)
     t.cleanup(vm, "rm /run/other")
+
+
+def test_doctor_other_version(t):
+    vm = t.bed.guest
+    attach_all(t, vm)
+    make_other_version(t, vm)
     output = doctor(t, vm, 0, "/run/other")
     finds(t, output, "warning", "qdisc", "another version", "vsfq attach all")
     finds(t, output, "warning", GUEST_DEV, "another version",
           "vsfq attach " + GUEST_DEV)
+
+
+def counters(value, path=""):
+    """{path: number} of all in a device of "show -j" that may only grow."""
+    if isinstance(value, list):
+        return {k: n for i, v in enumerate(value)
+                for k, n in counters(v, "%s.%d" % (path, i)).items()}
+    if not isinstance(value, dict):
+        return {path: value}
+    grow = {"sent", "received", "served", "drops", "sum", "buckets",
+            "sojourn_us", "packets", "bytes", "cost", "throttled", "stalls",
+            "classes", "flows", "foreign", "untracked"}
+    return {k: n for key, v in value.items() if key in grow or "drops" in path
+            for k, n in counters(v, path + "." + key).items()}
+
+
+def by_flow(device):
+    """Flows come in no order."""
+    flows = {(f["local_port"], f["peer_port"], f["type"]): f
+             for f in device.pop("flows")}
+    return counters(device), {k: counters(f) for k, f in flows.items()}
+
+
+def test_upgrade(t):
+    """Another version takes over from the one that is attached while streams
+    flow: no byte is lost, no counter goes back, no flow is forgotten."""
+    vm = t.bed.host
+    attach_all(t, vm)
+    make_other_version(t, vm)
+    t.serve(t.bed.guest, 5070)
+    job = t.start(vm, "%s client --cid 42 --port 5070 --duration 40 "
+                  "--streams 3 --ping 1 --dgram-flood 1" % VSLOAD, limit=150)
+    t.wait_for(vm, "%s top -b -c 1 | grep -q ':5070 stream .* uid 0'" % VSFQ)
+    show = VSFQ + " -sj show; "
+    before, after = t.run(vm, show + "/run/other attach all && " + show,
+                          limit=100).splitlines()
+    t.check(job.status is None, "the load was over before the upgrade")
+    finds(t, doctor(t, vm, 0, "/run/other"), "ok", HOST_DEV,
+          "attached by this version")
+    finds(t, doctor(t, vm, 0, "/run/other"), "ok", "qdisc", "by this version")
+    old, old_flows = by_flow(json.loads(before)[0])
+    new, new_flows = by_flow(json.loads(after)[0])
+    t.check(old[".classes.0.served.packets"] and
+            old[".classes.0.sojourn_us.sum"], "nothing was counted: %r" % old)
+    t.equal({k for k in old if new.get(k, -1) < old[k]}, set(),
+            "counters that went back")
+    t.check(set(old_flows) <= set(new_flows), "flows that were forgotten")
+    for flow, had in old_flows.items():
+        t.check(all(new_flows[flow][k] >= had[k] for k in had),
+                "%r: %r became %r" % (flow, had, new_flows[flow]))
+    moved = ".classes.0.served.packets"
+    t.wait_for(vm, "[ $(%s -j show | python3 -c 'import json, sys; "
+               "print(json.load(sys.stdin)[0][\"classes\"][0][\"served\"]"
+               "[\"packets\"])') -gt %d ]" % (VSFQ, new[moved] + 20))
+    t.equal(job.wait(), 0, "status of the load: " + job.output)
+    t.run(vm, VSFQ + " attach all", limit=100)
+
+
+def test_show(t):
+    """The guest's name, rates, the grants, and who waits for the other side
+    rather than for the device."""
+    vm = t.bed.host
+    attach_all(t, vm)
+    t.run(vm, "mkdir -p /run/systemd/machines && printf 'NAME=web\\n"
+          "VSOCK_CID=42\\n' > /run/systemd/machines/web")
+    t.cleanup(vm, "rm -r /run/systemd/machines")
+    t.start_server(t.bed.guest, "python3 tests/load/hold.py listen 5072",
+                   "listening")
+    t.serve(t.bed.guest, 5074)
+    t.start(vm, "%s client --cid 42 --port 5074 --duration 60 --streams 1" %
+            VSLOAD, limit=120)
+    job = t.start_server(vm, "python3 tests/load/hold.py stream 42 5072 1 "
+                         "65536", "ready")
+    t.run(vm, "kill -USR1 $(cat /run/job.%s)" % job.ident)
+    t.check(job.says("sent"), job.output)
+    shown, = json.loads(t.run(vm, "%s -j show -s -d 2" % VSFQ))
+    t.equal((shown["port"], shown["guest"]), ("cid42", "web"), "the guest")
+    t.check(shown["per_second"]["sent"]["bytes"] > 0, "%r" % shown)
+    driver = t.run(vm, "ethtool -S %s" % HOST_DEV)
+    t.equal(list(shown["driver"]), re.findall(r"^ +(\w+): ", driver, re.M),
+            "what the driver counts")
+    t.check(shown["driver"]["grants_used"] > 0, "%r" % shown["driver"])
+    stalls = {f["peer_port"]: f["stalls"] for f in shown["flows"]
+              if f["peer_port"] in (5072, 5074)}
+    t.check(stalls[5072] >= 1, "stalls of who is not read: %r" % stalls)
+    class_, = [c for c in shown["classes"] if c["name"] == "stream"]
+    t.check(class_["stalls"] >= sum(stalls.values()), "%r" % class_)
+    text = t.run(vm, "%s show -s; %s top -b -c 1; %s metrics" % (3 * (VSFQ,)))
+    for line in ("%s cid42 web up attached\n" % HOST_DEV,
+                 "\n%s cid42 web " % HOST_DEV, 'guest="web"',
+                 "\n  driver   grants ", " packets that used up the credit\n"):
+        t.check(line in text, "no %r in\n%s" % (line, text))
+
+
+def test_session(t):
+    """docs/session.txt is what happens: the same commands succeed, and say
+    lines of the same kinds."""
+    with open("docs/session.txt") as f:
+        recorded = f.read()
+    t.check(session.POLICY in recorded, "another policy: run make session")
+    t.equal(session.shape(session.play(t)[0]), session.shape(recorded),
+            "the session (if it has to differ, run make session)")
 
 
 LOGGED = """\

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is wrong: one clear line each, and nothing is changed by it."""
+
+import json
+import os
+import tempfile
+
+from attached import PINS
+from policies import ANYWHERE, Policies
+from program import DONE, FAILED, VSFQ
+
+# A line that makes a policy wrong, and words of what is said of it.
+WRONG = (
+    ("rule { class = nosuch }", '"nosuch"'),
+    ("frob = 1", '"frob"'),
+    ("class bulk { }", '"bulk"', "duplicate"),
+    ("rule { local-port = {1-10, 5-20} verdict = accept }", '"5-20"',
+     "overlaps"),
+    ("class c { rate = 0 }", '"0"'),
+    ("class c { rate = 18446744073709551616 }", '"18446744073709551616"'),
+    ("class c { weight = 0 }", '"0"'),
+    ("class c { limit = 18446744073709551616 }", "too large"),
+    ("rule { local-port = 18446744073709551616 verdict = accept }",
+     '"18446744073709551616"'),
+    ("rule { direction = out cgroup = /no verdict = drop }", '"/no"'),
+    ("include(nosuch)", '"nosuch"', "No such file"),
+)
+# Instead of a file.
+NO_FILES = (("nosuch", "No such file"), (".", "Is a directory"),
+            ("/dev/zero", "too large"), ("secret", "Permission denied"))
+
+
+def test_apply(t):
+    """The policy that was in force still is, in the same map."""
+    with tempfile.TemporaryDirectory() as top:
+        p = Policies(t, top)
+        p.write("one", ANYWHERE)
+        p.needs_maps()
+        commands = ["vsfq apply one; map_in_force"]
+        for n, (line, *_) in enumerate(WRONG):
+            p.write(str(n), ANYWHERE + line + "\n")
+            commands.append("echo @@; vsfq apply %d; echo $?; map_in_force" %
+                            n)
+        # Root may read everything: without that privilege he may not.
+        p.write("secret", ANYWHERE)
+        commands.append("chown 65534 secret; chmod 0 secret")
+        for name, _ in NO_FILES:
+            commands.append(
+                "echo @@; setpriv --bounding-set=-dac_override,"
+                "-dac_read_search $here/%s apply %s; echo $?; map_in_force" %
+                (VSFQ, name))
+        before, *said = p.run(*commands).split("@@\n")
+    for output, (what, *words) in zip(said, WRONG + NO_FILES):
+        lines = output.splitlines(True)
+        t.check(lines[0].startswith("vsfq: ") and lines[1] == "1\n" and
+                "".join(lines[2:]) == before, "%s: %s" % (what, output))
+        for word in words:
+            t.check(word in lines[0], "%s: no %r in %s" % (what, word, lines))
+    t.equal(len(said), len(WRONG + NO_FILES), "answers")
+
+
+def test_other_kernel(t):
+    """One without BPF qdiscs, as all are before Linux 6.16."""
+    if not os.access("/dev/net/tun", os.W_OK):
+        t.skip("this machine has no tun")
+    with tempfile.TemporaryDirectory() as top:
+        p = Policies(t, top)
+        p.write("one", ANYWHERE)
+        p.needs_maps()
+        output = p.run("$here/tests/sight/fake.py vsock0 || exit 77",
+                       "vsfq attach vsock0; echo $?; ls " + PINS,
+                       namespaces="-mn")
+    if output.startswith("0\n"):
+        t.skip("this kernel has BPF qdiscs")
+    t.equal(output, 'vsfq: cannot attach "vsock0": the kernel has no BPF '
+            "qdiscs (Linux 6.16, CONFIG_NET_SCH_BPF)\n1\nls: cannot access "
+            "'%s': No such file or directory\n" % PINS, "output")
+
+
+def test_no_device(t):
+    """None of this kind is there, as on a kernel without the patches."""
+    for command in "attach all", "show", "show -sd 0.1":
+        status, output = t.machine("unshare -n %s %s" % (VSFQ, command))
+        if "unshare failed" in output:
+            t.skip("this machine lets us make no network namespace")
+        t.equal((status, output), (FAILED, 'vsfq: cannot %s "all": no such '
+                                   "device\n" % command.split()[0]), command)
+
+
+# Of commands that print JSON: how it is called, and what it then is.
+JSON = {"version": dict, "doctor": list, "policy show": dict, "show": dict,
+        "attach nosuch0": dict, "detach nosuch0": dict, "top -b nosuch0": dict,
+        "check /nosuch": dict, "apply /nosuch": dict, "metrics -t /nosuch": dict,
+        "policy nosuch": dict, "nosuch": dict, "-x": dict}
+
+
+def test_json(t):
+    """Output and errors are each one line of JSON, and nothing besides."""
+    for command, kind in JSON.items():
+        for option in "-j", "-p":
+            output = t.machine("unshare -n %s %s %s" % (VSFQ, option,
+                                                        command))[1]
+            if "unshare failed" in output:
+                t.skip("this machine lets us make no network namespace")
+            t.check(isinstance(json.loads(output), kind), command)

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What goes wrong with a real device: it goes away, another version was there,
+somebody has too little privilege. A guest is who has opened /dev/vhost-vsock."""
+
+import json
+import re
+
+from load import HOST_DEV, VSFQ
+
+BED = "host"
+
+NEEDS = "needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN (try: root)\n"
+CAPABILITIES = ("bpf", "perfmon", "net_admin")
+PINS = "/sys/fs/bpf/vsfq"
+
+
+def start_guest(t, cid=77):
+    return t.start_server(t.bed.host, "tests/sight/vmm.py %d" % cid, "ready",
+                          300)
+
+
+def clean(t):
+    """For the end of a test, to which guests may have gone."""
+    t.cleanup(t.bed.host, "%s detach all; %s policy clear" % (VSFQ, VSFQ))
+
+
+def with_capabilities(names):
+    """Root, who owns what is pinned, with these and no others."""
+    some = ",".join(["-all"] + ["+" + n for n in names])
+    return "setpriv --bounding-set=%s --inh-caps=%s " % (some, some)
+
+
+# Every command of "vsfq help", in an order in which all of them do something.
+COMMANDS = """
+attach all; show -s; show -sj -d 0.1; top -b -c 1 -d 0.1; metrics; doctor
+check /run/wrong.conf; apply -n /run/wrong.conf; apply /run/wrong.conf
+policy show; monitor; policy clear; detach all; version; help
+"""
+
+
+def test_capabilities(t):
+    """Nothing needs more than three; without any one of them to attach says
+    what is missing, and attaches nothing."""
+    vm = t.bed.host
+    clean(t)
+    start_guest(t)
+    t.host("echo 'rule { log = yes  verdict = accept }' > /run/wrong.conf")
+    t.cleanup(vm, "rm /run/wrong.conf")
+    commands = [c.strip() for c in re.split("[;\n]", COMMANDS) if c.strip()]
+    listed = re.findall(r"^  ([a-z]+) ", t.host(VSFQ + " help"), re.M)
+    t.equal({c.split()[0] for c in commands}, set(listed), "commands")
+    script = "".join("echo '@@ %s'; %s%s %s %s; echo status $?\n" % (
+        c, with_capabilities(CAPABILITIES),
+        "timeout -s INT -k 9 2" if c == "monitor" else "", VSFQ, c)
+        for c in commands)
+    for said in t.host(script, limit=180).split("@@ ")[1:]:
+        want = "124" if said.startswith("monitor\n") else "0"
+        t.check(said.endswith("status %s\n" % want), said)
+    for missing in CAPABILITIES:
+        have = [n for n in CAPABILITIES if n != missing]
+        said = t.host("%s %s attach all" % (with_capabilities(have), VSFQ),
+                      status=1)
+        t.check(re.fullmatch('vsfq: cannot attach "(all|%s)": %s' %
+                             (HOST_DEV, re.escape(NEEDS)), said),
+                "without %s: %s" % (missing, said))
+        t.host("ls " + PINS, status=2)
+
+
+def test_other_policy(t):
+    """A policy of another version stays in force, and to attach says so; one
+    that is in force no more makes way."""
+    vm, tool = t.bed.host, t.tool("bpftool")
+    clean(t)
+    t.cleanup(vm, "rm -rf " + PINS)
+    start_guest(t)
+    t.host("mkdir {0} {0}/@policy && cd {0}/@policy && "
+           "{1} map create current type array key 4 value 64 entries 1 "
+           "name vsfq_policy && {1} map create policy type array_of_maps "
+           "key 4 value 4 entries 1 name policy inner_map pinned current && "
+           "{1} map update pinned policy key 0 0 0 0 value pinned current"
+           .format(PINS, tool))
+    said = t.host(VSFQ + " attach all", status=1)
+    t.equal(said, 'vsfq: cannot attach "all": made by another version '
+            "(try: vsfq detach all, policy clear)\n", "what is said")
+    t.equal(t.host("ls %s %s/@policy" % (PINS, PINS)),
+            "/sys/fs/bpf/vsfq:\n@policy\n\n/sys/fs/bpf/vsfq/@policy:\n"
+            "current\npolicy\n", "what is pinned")
+    t.host("%s map delete pinned %s/@policy/policy key 0 0 0 0" %
+           (tool, PINS))
+    t.host("{0} attach all && echo default-in = reject > /run/wrong.conf && "
+           "{0} apply /run/wrong.conf".format(VSFQ))
+
+
+def test_device_goes(t):
+    """Whatever a command is doing when the guest goes: it is done, or it has
+    one line to say; and nothing stays that detach does not remove."""
+    vm = t.bed.host
+    clean(t)
+    start_guest(t)
+    t.host(VSFQ + " attach all")    # from here on the qdisc is registered
+    said = t.host("""
+        for delay in 0 0.3 0.6 0.9 1.2 1.5 2 3 5; do
+            tests/sight/vmm.py 78 > /run/vmm & pid=$!
+            until grep -q ready /run/vmm; do sleep 0.05; done
+            dev=$(grep -l cid78 /sys/class/net/vhost-vsock*/phys_port_name |
+                  cut -d/ -f5)
+            (sleep $delay; kill $pid) &
+            for command in attach show detach; do
+                echo "@@ $delay $command $dev"
+                %s $command $dev; echo status $?
+            done
+            wait
+        done""" % VSFQ, limit=180)
+    ends = set()
+    for part in said.split("@@ ")[1:]:
+        first, *lines, status = part.splitlines()
+        _, command, dev = first.split()
+        ends.add((command, status))
+        if command == "show" and status == "status 0":
+            continue
+        t.check(lines in ([], ['vsfq: cannot %s "%s": no such device' %
+                               (command, dev)],
+                          ['vsfq: cannot detach "%s": not attached' % dev]) and
+                (status == "status 0") == (not lines), part)
+    t.check({("attach", "status 0"), ("attach", "status 1")} <= ends,
+            "no guest went too early, or none too late: %r" % ends)
+    t.equal(json.loads(t.host(VSFQ + " -j show"))[0]["attached"], True,
+            "the other guest's device")
+    t.host("%s detach all && ! ls %s" % (VSFQ, PINS))
