@@ -91,7 +91,7 @@ def play(t):
     s.types("cat vsfq.conf")
     s.types("vsfq check vsfq.conf && echo right")
     s.types("vsfq apply -n vsfq.conf")
-    s.types("vsfq apply -C 60 vsfq.conf", after="< <(echo)")
+    s.types("vsfq apply -C 60 vsfq.conf", after="<<< yes")
     load(t)
     s.types("vsfq show -s -d 2")
     top = s.types("vsfq top -b -c 1 -d 2")

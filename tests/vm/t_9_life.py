@@ -22,11 +22,16 @@ rule { direction = in  local-port = 80  class = web }
 
 
 def install(t, vm):
+    """The package, without dpkg, whose database takes a minute here."""
     status, output = t.machine("make -s deb")
     t.equal(status, 0, "status of make deb: " + output)
     deb, = glob.glob(os.path.join(TOP, "build/vsfq_*.deb"))
-    t.cleanup(vm, "dpkg --purge vsfq; rm -rf /etc/vsfq")
-    t.run(vm, "dpkg -i " + deb, limit=180)
+    t.cleanup(vm, "cd / && dpkg-deb --fsys-tarfile %s | tar -t | grep -v /$ | "
+              "xargs rm -f; rm -rf /etc/vsfq /run/control" % deb)
+    t.cleanup(vm, "/run/control/postrm remove; /run/control/postrm purge")
+    t.run(vm, "dpkg-deb -x {0} / && dpkg-deb -e {0} /run/control && "
+          "DPKG_MAINTSCRIPT_PACKAGE=vsfq /run/control/postinst configure"
+          .format(deb))
     t.run(vm, "cat > /etc/vsfq/vsfq.conf << 'END'\n%s\nEND" % POLICY)
 
 

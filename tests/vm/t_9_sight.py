@@ -140,7 +140,7 @@ def test_upgrade(t):
     attach_all(t, vm)
     make_other_version(t, vm)
     t.serve(t.bed.guest, 5070)
-    job = t.start(vm, "%s client --cid 42 --port 5070 --duration 40 "
+    job = t.start(vm, "%s client --cid 42 --port 5070 --duration 25 "
                   "--streams 3 --ping 1 --dgram-flood 1" % VSLOAD, limit=150)
     t.wait_for(vm, "%s top -b -c 1 | grep -q ':5070 stream .* uid 0'" % VSFQ)
     show = VSFQ + " -sj show; "
