@@ -3,7 +3,11 @@
 
 # The kernel line that everything is built from and for.
 LINE ?= 7.3
-export LINE
+# Nothing, or what kernel-patches/LINE/config.VARIANT is for: debug, kcsan. Each
+# has a kernel of its own, which takes longer for everything.
+VARIANT ?=
+PATIENCE ?= $(if $(VARIANT),6,1)
+export LINE VARIANT PATIENCE
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -50,7 +54,7 @@ $(KERNEL_DIR)/bzImage $(KERNEL_DIR)/vmlinux &:
 deps:			## install the Debian packages that are missing (as root)
 	scripts/deps.sh
 
-kernel:			## the patched kernel (about 15 minutes, then cached)
+kernel:			## the patched kernel (15 minutes, then cached), or VARIANT=debug
 	$(KERNEL_SH) build
 
 kernel-tree:		## its source, the series as git commits

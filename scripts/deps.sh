@@ -8,7 +8,7 @@ set -euo pipefail
 
 packages=(
 	# the kernel, libbpf, bpftool
-	bc bison curl debian-archive-keyring flex gcc git libc6-dev libcap-dev
+	bc bison curl debian-archive-keyring flex gcc git kmod libc6-dev libcap-dev
 	libelf-dev libssl-dev lz4 make pahole perl python3 xz-utils zlib1g-dev
 	# the BPF programs, the loader, the load tool, the manual pages
 	clang-19 libclang-rt-19-dev libcmocka-dev libconfuse-dev libexpat1-dev

@@ -8,13 +8,17 @@
 #        scripts/kernel.sh series [TREE BASE]	from this tree
 #        scripts/kernel.sh config TREE		configure this tree
 #
-# Everything lands in $VSFQ_CACHE/LINE-KEY, where KEY is the hash of all that
-# decides the result. A directory gets that name only when it is complete, so
-# whatever an interrupted run leaves behind is never taken for the result.
+# VARIANT=debug or kcsan adds config.debug or config.kcsan to the configuration.
+#
+# Everything lands in $VSFQ_CACHE/LINE-KEY (LINE-VARIANT-KEY), where KEY is the
+# hash of all that decides the result. A directory gets that name only when it
+# is complete, so whatever an interrupted run leaves behind is never taken for
+# the result.
 #
 #   LINE-KEY/linux      the source, a git tree: tag "base", then the series
 #   LINE-KEY/bzImage    the kernel, once built (built inside linux/: its
 #   LINE-KEY/vmlinux    objects stay valid when the directory is renamed)
+#   LINE-KEY/modules    what that kernel has as modules, if it has any
 #   LINE-KEY/tools/     libbpf.a, usr/include/bpf, bpftool, and vsock_test and
 #                       its like, built from the patched tree
 
@@ -32,6 +36,11 @@ die() { say "$*"; exit 1; }
 
 [ -r "$cfg/base" ] || die "no kernel line \"$line\": $cfg/base does not exist"
 . "$cfg/base"
+
+variant=${VARIANT:-}
+configs=("$cfg/config" ${variant:+"$cfg/config.$variant"})
+[ -r "${configs[-1]}" ] ||
+	die "no variant \"$variant\": ${configs[-1]} does not exist"
 
 shopt -s nullglob
 patches=("$cfg"/*.patch)
@@ -61,7 +70,7 @@ origin() {
 }
 
 key() {
-	{ cat "$cfg/base" "$cfg/config" "${patches[@]}"; origin; } |
+	{ cat "$cfg/base" "${configs[@]}" "${patches[@]}"; origin; } |
 		sha256sum | cut -c1-16
 }
 
@@ -214,14 +223,20 @@ cmd_tree() {
 }
 
 cmd_config() {		# TREE
-	local want=$cfg/config lost
+	local want lost
 	[ -e "${1:-}/Kconfig" ] || die "\"${1:-}\" is not a kernel source tree"
+	# Where two lines are about the same, the last one counts.
+	want=$(grep -hE '^(CONFIG_|# CONFIG_)' "${configs[@]}" |
+		awk '{ match($0, /CONFIG_[A-Z0-9_]+/)
+		       line[substr($0, RSTART, RLENGTH)] = $0 }
+		     END { for (name in line) print line[name] }')
 	make -s -C "$1" tinyconfig
-	(cd "$1" && scripts/kconfig/merge_config.sh -m .config "$want" >/dev/null)
+	(cd "$1" && scripts/kconfig/merge_config.sh -m .config \
+		<(echo "$want") >/dev/null)
 	make -s -C "$1" olddefconfig
-	lost=$(grep -E '^(CONFIG_|# CONFIG_)' "$want" |
-		grep -vxFf "$1/.config" | tr '\n' ' ' || true)
-	[ -z "$lost" ] || die "Linux does not accept these lines of $want: $lost"
+	lost=$(grep -vxFf "$1/.config" <<<"$want" | tr '\n' ' ' || true)
+	[ -z "$lost" ] ||
+		die "Linux does not accept these lines of ${configs[*]}: $lost"
 }
 
 # One line for each 250 files: a build without a word looks like a hang.
@@ -231,17 +246,26 @@ progress() {
 		BEGIN { t0 = systime() }' >&2
 }
 
+# Without symbols: the VMs read them by 9p.
+install_modules() {
+	grep -qx CONFIG_MODULES=y "$dir/linux/.config" || return 0
+	make -s -C "$dir/linux" modules_install DEPMOD=true \
+		INSTALL_MOD_PATH="$dir/modules" INSTALL_MOD_STRIP=1 &&
+	depmod -b "$dir/modules" "$(make -s -C "$dir/linux" kernelrelease)"
+}
+
 cmd_build() {
 	[ ! -e "$dir/bzImage" ] || return 0
 	need_tools gcc flex bison bc pahole lz4 git make
+	! grep -qx CONFIG_MODULES=y "${configs[@]}" || need_tools depmod
 	cmd_tree
 	lock
 	[ ! -e "$dir/bzImage" ] || return 0
 	need_space 2
 	cmd_config "$dir/linux"
-	say "building the kernel: 1,400 files, 8 to 15 minutes on 2 cores;" \
-	    "log in $dir/build.log"
-	make -C "$dir/linux" -j"$(nproc)" bzImage 2>&1 |
+	say "building the kernel: 1,400 files, 8 to 15 minutes on 2 cores" \
+	    "${variant:+(twice that for this variant)}; log in $dir/build.log"
+	{ make -C "$dir/linux" -j"$(nproc)" && install_modules; } 2>&1 |
 		tee "$dir/build.log" | progress ||
 		{ tail -20 "$dir/build.log" >&2; die "the kernel does not build"; }
 	ln -f "$dir/linux/vmlinux" "$dir/vmlinux"
@@ -288,7 +312,7 @@ cmd_series() {		# [TREE BASE]
 }
 
 keep_tree() {
-	local new=$cache/$line-$(key)
+	local new=$cache/$line${variant:+-$variant}-$(key)
 	lock
 	[ "$new" != "$dir" ] && [ ! -e "$new" ] || return 0
 	rm -f "$dir/bzImage" "$dir/vmlinux"
@@ -296,7 +320,7 @@ keep_tree() {
 	say "the tree is now $new/linux"
 }
 
-dir=$cache/$line-$(key)
+dir=$cache/$line${variant:+-$variant}-$(key)
 
 case ${1:-} in
 tree|build|tools)

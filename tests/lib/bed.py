@@ -34,6 +34,11 @@ AGENT = os.path.join(TOP, "tests/vm/agent")
 INIT = os.path.join(TOP, "tests/vm/init")
 QEMU = "qemu-system-x86_64"
 
+# How many times longer than a plain kernel this one may take for everything.
+PATIENCE = int(os.environ.get("PATIENCE", 1))
+# A kernel that checks itself keeps a book about its memory, in it.
+GUEST_MIB = 512 if PATIENCE == 1 else 1024
+
 # Legacy devices are reached by I/O ports. The first access to a page of device
 # memory ends a nested guest ("KVM internal error. Suberror: 3") if it took an
 # exception since its last exit: QEMU's SVM leaves the type of that exception in
@@ -69,7 +74,17 @@ SPLAT = re.compile(r"WARNING: |BUG: |Oops|KASAN|UBSAN|refcount_t|INFO: task|"
                    r"INFO: rcu|possible (circular|recursive) locking|"
                    r"inconsistent lock state|suspicious RCU|"
                    r"general protection fault|Kernel panic|"
-                   r"unregister_netdevice: waiting|list_(add|del) corruption")
+                   r"unregister_netdevice: waiting|list_(add|del) corruption|"
+                   r"INFO: trying to register non-static key|ref_tracker: ")
+
+# What its allocator has lost, if this kernel looks for that. Objects count from
+# an age of 5 s on (MSECS_MIN_AGE); the second scan is for those that moved.
+KMEMLEAK = "/sys/kernel/debug/kmemleak"
+LEAKS = """
+sleep 6
+echo scan >%s && echo scan >%s && cat %s
+echo clear >%s
+""".replace("%s", KMEMLEAK)
 
 
 class BedError(Exception):
@@ -106,7 +121,7 @@ class Job:
 
     def says(self, text, limit=60):
         """Wait for @text in the output; tell whether it came."""
-        end = time.monotonic() + limit
+        end = time.monotonic() + limit * PATIENCE
         while text not in self.output:
             if self.done.is_set() or time.monotonic() > end:
                 return text in self.output
@@ -171,12 +186,13 @@ class Vm:
     dead = False
 
     def wait_ready(self, seconds):
-        if not self.ready.wait(seconds) or self.dead:
+        if not self.ready.wait(seconds * PATIENCE) or self.dead:
             raise BedError("the %s did not come up\n%s" %
                            (self.name, self.last_words()))
 
     def start(self, command, limit=60):
         """Start a shell command, which ends after @limit seconds."""
+        limit *= PATIENCE
         with self.lock:
             self.count += 1
             job = Job(self, "%d" % self.count, limit)
@@ -192,6 +208,14 @@ class Vm:
         """Run a shell command; return its exit status and output."""
         job = self.start(command, limit)
         return job.wait(), job.output
+
+    @functools.cached_property
+    def looks_for_leaks(self):
+        return self.run("test -e " + KMEMLEAK)[0] == 0
+
+    def leaks(self):
+        """What the kernel has allocated and lost since this was asked last."""
+        return self.run(LEAKS)[1] if self.looks_for_leaks else ""
 
     @functools.cached_property
     def terminal(self):
@@ -259,6 +283,9 @@ class Bed:
         self.cmdline = CMDLINE % (dgram, dgram)
         if accel == "tcg":
             self.cmdline += EMULATED
+        modules = os.path.join(os.path.dirname(kernel), "modules/lib/modules")
+        if os.path.exists(modules):
+            self.cmdline += "vsfq.modules=%s " % modules
         self.dir = tempfile.mkdtemp(prefix="vsfq-bed.")
         self.initrd = os.path.join(self.dir, "initrd")
         self.host = Vm("host", os.path.join(self.dir, "host"))
@@ -317,6 +344,9 @@ class Bed:
         self.host.wait_ready(self.limit)
         for cid in self.cids:
             self.boot_guest(cid)
+        # What booting has lost is no test's fault.
+        for vm in [self.host, *self.guests.values()]:
+            vm.leaks()
 
     def _reap(self):
         self.qemu.wait()
@@ -356,7 +386,8 @@ class Bed:
         port = "path=$(echo /dev/vport*p%d)"
         share = "/run/vsfq/%d" % cid
         args = common(self.kernel, self.initrd,
-                      "'%s noxsave'" % self.append("guest%d" % cid), 512, share)
+                      "'%s noxsave'" % self.append("guest%d" % cid), GUEST_MIB,
+                      share)
         # With SVM or the TSC deadline timer, a guest under an emulated SVM gets
         # next to no timer interrupts, and nothing in it ever wakes up.
         return args + [

@@ -115,4 +115,8 @@ class Test:
             if SPLAT.search(said):
                 problems.append("the %s's kernel said:\n%s" %
                                 (vm.name, said[:6000]))
+            leaks = vm.leaks()
+            if leaks:
+                problems.append("the %s's kernel has lost:\n%s" %
+                                (vm.name, leaks[:6000]))
         return problems

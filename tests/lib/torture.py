@@ -13,6 +13,7 @@ import os
 import random
 import re
 
+from bed import PATIENCE
 from load import GUEST_DEV, HOST_DEV, VSFQ, VSLOAD
 from situations import BLOCKS, DROPS, KEEPS, SPOILS, ledger_of
 
@@ -28,7 +29,7 @@ SAMPLE = 0.1
 # through: its kernel asks again after VSOCK_BACKOFF_MAX, 1 s, at the latest.
 # The rest is for what a qdisc holds (1 s at 100 mbit/s), and for emulation.
 BACKOFF_MAX = 1
-SLACK = 4
+SLACK = 4 * PATIENCE
 # A connection that is asking every second needs a second of open gates.
 OPEN = BACKOFF_MAX + 1
 
