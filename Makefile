@@ -75,7 +75,7 @@ libbpf bpftool: $(BPFTOOL)	## from the kernel's source
 
 .PHONY: check demo bench torture vm session
 CHECK_PROGRAMS := $(addprefix build/,test_load test_match test_top fuzz_parse \
-	print_guests print_metrics print_rates vshostile)
+	print_guests print_metrics print_rates vshostile chance.bpf.o)
 check: $(KERNEL) all $(CHECK_PROGRAMS)	## all tests, or those of TESTS=pattern
 	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) tests/run $(TESTS)
 
@@ -92,7 +92,7 @@ bench: $(KERNEL) all	## measure every configuration; BASE=bzImage compares kerne
 	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) BASE=$(BASE) tests/bench $(ROUNDS)
 
 SECONDS ?= 3600
-torture: $(KERNEL) all	## disturb loads for SECONDS=3600, resumable; SEED=n, ROUND=k
+torture: $(KERNEL) all build/chance.bpf.o	## disturb loads for SECONDS=3600, resumable; SEED=n, ROUND=k
 	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) tests/torture \
 		seconds=$(SECONDS) $(addprefix seed=,$(SEED)) \
 		$(addprefix round=,$(ROUND))

@@ -98,6 +98,7 @@ def test_vsload_usage(t):
             "client --streams 1.5": '"1.5"',
             "client --streams 1 more": '"more"',
             "client --type dgram": '"dgram"',
+            "client --streams 1 --send splice": '"splice"',
             "client --dgram-size 1": '"1"',
             "client --prio flood=1": '"flood=1"',
             "client --ping 1 --duration 1": "--warmup",

@@ -89,8 +89,21 @@ def kill_attach(rng, side):
         (1 if side == "host" else 8))
 
 
-LOOPS = {"replace_loop": replace, "flap_loop": flap, "attach_loop": attach,
-         "kill_attach_loop": kill_attach}
+def chance(rng, side):
+    """Half of all packets do not get through, or where they should not."""
+    return """tc qdisc replace dev {dev} root pfifo_fast
+tc qdisc add dev {dev} clsact
+tc filter add dev {dev} egress bpf da obj build/chance.bpf.o sec tc
+echo step
+"""
+
+
+LOOPS = {"bpf_chance": chance, "replace_loop": replace, "flap_loop": flap,
+         "attach_loop": attach, "kill_attach_loop": kill_attach}
+HOWS = ["copy", "zerocopy", "uring"]
+# io_uring interrupts a process to tell it that pages are free. 7.3.4 then ends
+# a message that waits for credit in its middle: vsock_connectible_sendmsg().
+MESSAGE_HOWS = ["copy", "zerocopy"]
 NAMES = sorted([*QDISCS, *BLOCKS, *LOOPS])
 
 
@@ -109,6 +122,7 @@ class Plan:
         self.receiver = "host" if self.sender == "guest" else "guest"
         self.streams = "--streams %d --write-size %d --ping 1" % (
             rng.randint(1, 5), rng.choice([1, 63, 1021, 5003, 65536, 300007]))
+        self.streams += " --send " + rng.choice(HOWS)
         self.dgrams = rng.randint(0, 2)
         if self.dgrams:
             self.streams += " --dgram-flood %d --dgram-size %d" % (
@@ -117,6 +131,7 @@ class Plan:
         # 7.3.4 ends such a connection: virtio_transport_inc_rx_pkt().
         self.messages = "--type seqpacket --streams %d --write-size %d" % (
             rng.randint(1, 3), rng.choice([1021, 5003, 30011, 65536]))
+        self.messages += " --send " + rng.choice(MESSAGE_HOWS)
         # Every disturbance gets its turn, in an order that the seed decides.
         deck = NAMES[:]
         random.Random(seed).shuffle(deck)

@@ -1,19 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# vsload and its unit test; included by the top Makefile, runs from there.
-# Packages: libjansson-dev, libcmocka-dev (the unit test alone)
+# vsload, its unit test, a BPF program; included by the top Makefile, runs from there.
+# Packages: libjansson-dev, liburing-dev (linked into it: who installs vsload
+# needs no library for it), libcmocka-dev (the unit test alone)
 
 VSLOAD_CFLAGS := -O2 -g -Wall -Wextra -D_GNU_SOURCE -pthread -MMD -MP
 VSLOAD_OBJS := $(addprefix build/load/,vsload.o client.o server.o sink.o \
-	slice.o sock.o pattern.o stats.o report.o)
+	post.o slice.o sock.o pattern.o stats.o report.o)
 
 build/load/%.o: tests/load/%.c
 	@mkdir -p $(@D)
 	$(CC) $(VSLOAD_CFLAGS) $(CFLAGS) -c -o $@ $<
 
 build/vsload: $(VSLOAD_OBJS)
-	$(CC) $(VSLOAD_CFLAGS) $(LDFLAGS) -o $@ $^ -ljansson -lm
+	$(CC) $(VSLOAD_CFLAGS) $(LDFLAGS) -o $@ $^ -ljansson -lm -l:liburing.a
 
 build/test_load: $(addprefix build/load/,test_load.o pattern.o stats.o)
 	$(CC) $(VSLOAD_CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka
+
+build/chance.bpf.o: tests/load/chance.bpf.c | $(LIBBPF)/libbpf.a
+	@mkdir -p $(@D)
+	$(BPF_CLANG) $(BPF_CFLAGS) -c -o $@ $< \
+		-isystem /usr/include/$(shell $(CC) -print-multiarch)
 
 -include $(VSLOAD_OBJS:.o=.d) build/load/test_load.d

@@ -74,9 +74,9 @@ static int stream_write(struct stream *s)
 	msg.msg_iov = iov;
 	msg.msg_iovlen = window_iov(&s->win, s->sent, s->run->opt->write_size,
 				    iov);
-	n = sendmsg(s->fd, &msg, MSG_NOSIGNAL);
+	n = post_send(&s->post, &msg);
 	if (n < 0)
-		return errno == EINTR ? 0 : -errno;
+		return n == -EINTR ? 0 : n;
 	s->sent += n;
 	return 0;
 }
@@ -91,6 +91,7 @@ static void *stream_run(void *arg)
 		s->err = -errno;
 	if (!s->err)
 		s->err = recv_all(s->fd, &s->result, sizeof(s->result));
+	post_end(&s->post);
 	return NULL;
 }
 
@@ -112,7 +113,10 @@ static int stream_open(struct stream *s, struct run *run)
 	s->fd = sock_dial(opt->type, opt->cid,
 			  opt->port + (opt->type == SOCK_SEQPACKET),
 			  opt->prio[LOAD_STREAM]);
-	return s->fd < 0 ? s->fd : greet(s->fd, WIRE_BULK, opt, key);
+	if (s->fd < 0)
+		return s->fd;
+	err = greet(s->fd, WIRE_BULK, opt, key);
+	return err ? err : post_init(&s->post, opt->how, s->fd);
 }
 
 /* Pings */

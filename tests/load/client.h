@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "pattern.h"
+#include "post.h"
 #include "stats.h"
 #include "wire.h"
 
@@ -18,6 +19,7 @@ struct options {
 	unsigned int streams, pings, floods;
 	unsigned int write_size, dgram_size;
 	int type;			/* of the streams' sockets */
+	enum post_how how;		/* they send */
 	bool nowait;
 	double duration, warmup, interval;
 	double flood_start, flood_stop;	/* stop < 0: at the end */
@@ -33,6 +35,7 @@ struct stream {
 	pthread_t thread;
 	struct pattern pat;
 	struct pattern_window win;
+	struct post post;
 	_Atomic uint64_t sent;
 	struct bulk_result result;
 	int err;			/* of the connection, -errno */

@@ -19,7 +19,7 @@
 #define EXIT_USAGE 2
 
 /* Options and help come from one table, so neither can miss the other */
-enum kind { UINT, SECONDS, FLAG, WORD, PRIO, TYPE };
+enum kind { UINT, SECONDS, FLAG, WORD, PRIO, TYPE, HOW };
 
 struct option_def {
 	const char *name, *arg, *help;
@@ -62,6 +62,8 @@ static const struct option_def client_opts[] = {
 	  UINT, &opt.write_size, 1, MAX_WRITE },
 	{ "type", "TYPE", "of the bulk senders: stream or seqpacket (stream)",
 	  TYPE, &opt.type, 0, 0 },
+	{ "send", "HOW", "they do it: copy, zerocopy or uring (copy)",
+	  HOW, &opt.how, 0, 0 },
 	{ "dgram-size", "BYTES", "of a datagram (64)",
 	  UINT, &opt.dgram_size, sizeof(struct dgram_head), MAX_DGRAM },
 	{ "dgram-nowait", NULL, "send datagrams with MSG_DONTWAIT and poll()",
@@ -157,6 +159,26 @@ static int parse_type(const struct option_def *def, const char *text)
 	return 0;
 }
 
+static int parse_how(const struct option_def *def, const char *text)
+{
+	static const char *const names[] = {
+		[POST_COPY] = "copy",
+		[POST_ZEROCOPY] = "zerocopy",
+		[POST_URING] = "uring",
+	};
+	unsigned int i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!strcmp(text, names[i])) {
+			*(enum post_how *)def->value = i;
+			return 0;
+		}
+	}
+	fprintf(stderr, "vsload: --%s \"%s\": not copy, zerocopy or uring\n",
+		def->name, text);
+	return -EINVAL;
+}
+
 static int parse_one(const struct option_def *def, const char *text)
 {
 	switch (def->kind) {
@@ -170,6 +192,8 @@ static int parse_one(const struct option_def *def, const char *text)
 		return parse_prio(def, text);
 	case TYPE:
 		return parse_type(def, text);
+	case HOW:
+		return parse_how(def, text);
 	default:
 		return parse_number(def, text);
 	}
