@@ -73,7 +73,7 @@ print-kernel:		## the path of the bzImage (use make -s)
 
 libbpf bpftool: $(BPFTOOL)	## from the kernel's source
 
-.PHONY: check demo bench torture vm session
+.PHONY: check demo bench torture vm session storm
 CHECK_PROGRAMS := $(addprefix build/,test_load test_match test_top fuzz_parse \
 	print_guests print_metrics print_rates vshostile chance.bpf.o)
 check: $(KERNEL) all $(CHECK_PROGRAMS)	## all tests, or those of TESTS=pattern
@@ -96,6 +96,11 @@ torture: $(KERNEL) all build/chance.bpf.o	## disturb loads for SECONDS=3600, res
 	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) tests/torture \
 		seconds=$(SECONDS) $(addprefix seed=,$(SEED)) \
 		$(addprefix round=,$(ROUND))
+
+PACKETS ?= 10000000
+storm: $(KERNEL) all build/vshostile	## PACKETS=10000000 of a hostile guest, resumable; SEED=n
+	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) tests/storm \
+		packets=$(PACKETS) $(addprefix seed=,$(SEED))
 
 .PHONY: clean help
 clean:			## remove build/ (the cached kernel stays)

@@ -1,23 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""make torture, as far as no VM is needed: what it plans, counts, keeps."""
+"""make torture and make storm, as far as no VM is needed: what they plan, count,
+keep."""
 
-import importlib.machinery
-import importlib.util
 import os
 import tempfile
 
+import record
 from bed import TOP
 from torture import NAMES, SAMPLE, Plan, stalls
 
-PROGRAM = os.path.join(TOP, "tests/torture")
-
-
-def program():
-    loader = importlib.machinery.SourceFileLoader("tests_torture", PROGRAM)
-    module = importlib.util.module_from_spec(
-        importlib.util.spec_from_loader(loader.name, loader))
-    loader.exec_module(module)
-    return module
+TORTURE = os.path.join(TOP, "tests/torture")
+STORM = os.path.join(TOP, "tests/storm")
 
 
 def test_seed_decides(t):
@@ -57,24 +50,30 @@ def test_stalls(t):
 
 def test_resumes(t):
     """After the last whole round; the one that was lost is to be repeated."""
-    torture = program()
     with tempfile.TemporaryDirectory() as top:
         path = os.path.join(top, "kernel", "3.jsonl")
-        record = torture.Record(path, 3)
+        run = record.Record(path, 3, "seconds")
         for result, seconds in ("passed", 10), ("lost", 5), ("failed", 20):
-            record.add({"result": result, "seconds": seconds})
-        again = torture.Record(path, 3)
+            run.add({"result": result, "seconds": seconds})
+        again = record.Record(path, 3, "seconds")
         t.equal((again.used, len(again.done())), (35, 2), "time and rounds")
-        torture.directory = lambda: os.path.dirname(path)
-        t.equal(torture.unfinished(36).seed, 3, "the run that has time left")
-        t.check(torture.unfinished(35).used == 0, "it went on without time")
+        t.equal(len(again.failed()), 1, "rounds that failed")
+        record.directory = lambda kind: os.path.dirname(path)
+        left = record.unfinished("torture", "seconds", 36)
+        t.equal(left.seed, 3, "the run that has time left")
+        t.equal(record.unfinished("torture", "seconds", 35).used, 0,
+                "what a run has used whose time was over")
 
 
 def test_wrong_words(t):
     for words, answer in {
-            "seconds=soon": 'seconds "soon"', "seconds=": 'seconds ""',
-            "seed=-1": 'seed "-1"', "fast": '"fast"',
-            "round=1": "a round without a seed"}.items():
-        status, output = t.machine("%s %s" % (PROGRAM, words))
+            TORTURE + " seconds=soon": 'seconds "soon"',
+            TORTURE + " seconds=": 'seconds ""',
+            TORTURE + " seed=-1": 'seed "-1"',
+            TORTURE + " fast": '"fast"',
+            TORTURE + " round=1": "a round without a seed",
+            STORM + " packets=all": 'packets "all"',
+            STORM + " round=1": '"round=1"'}.items():
+        status, output = t.machine(words)
         t.equal((status, output.count("\n")), (2, 1), "status and lines")
         t.check(answer in output, "not a word of %s: %s" % (answer, output))

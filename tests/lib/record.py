@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Long runs in rounds, which a seed decides and which can be interrupted.
+
+Every round is a line of JSON in the kernel's cache directory. A run goes on
+after its last whole round, with all that it has counted. A round whose VM was
+lost by emulation is repeated.
+"""
+
+import glob
+import hashlib
+import json
+import os
+import random
+import time
+import traceback
+
+from accel import find_accel
+from again import MAX_BOOTS
+from bed import Bed, BedError
+from case import Failed, Test
+from say import say
+
+
+# Where so much fails the rest tells nothing new.
+MAX_FAILED = 20
+
+
+class Record:
+    """All rounds of one seed, in a file; @unit of them is what is used up."""
+
+    def __init__(self, path, seed, unit):
+        self.path, self.seed, self.unit, self.rounds = path, seed, unit, []
+        if os.path.exists(path):
+            with open(path) as f:
+                self.rounds = [json.loads(line) for line in f]
+
+    @property
+    def used(self):
+        return sum(r.get(self.unit, 0) for r in self.rounds)
+
+    def done(self):
+        return [r for r in self.rounds if r["result"] != "lost"]
+
+    def failed(self):
+        return [r for r in self.rounds if r["result"] == "failed"]
+
+    def add(self, entry):
+        """Save it in one step: the file has whole rounds, or one less."""
+        self.rounds.append(entry)
+        os.makedirs(os.path.dirname(self.path), exist_ok=True)
+        with open(self.path + ".new", "w") as f:
+            f.writelines(json.dumps(r) + "\n" for r in self.rounds)
+        os.replace(self.path + ".new", self.path)
+
+
+def directory(kind):
+    """Where the runs of this kernel are."""
+    with open(os.environ["KERNEL"], "rb") as f:
+        key = hashlib.sha256(f.read()).hexdigest()[:16]
+    return os.path.join(os.path.dirname(os.environ["KERNEL_DIR"]), kind, key)
+
+
+def record_of(kind, unit, seed):
+    return Record(os.path.join(directory(kind), "%d.jsonl" % seed), seed, unit)
+
+
+def unfinished(kind, unit, limit):
+    """The latest run that has something left of @limit, or a new one."""
+    found = sorted(glob.glob(os.path.join(directory(kind), "*.jsonl")),
+                   key=os.path.getmtime, reverse=True)
+    for path in found:
+        record = record_of(kind, unit,
+                           int(os.path.basename(path).split(".")[0]))
+        if record.used < limit:
+            return record
+    return record_of(kind, unit, random.SystemRandom().randrange(10 ** 9))
+
+
+def run_round(bed, number, what, work):
+    """Returns what is recorded of a round: what @work(test) returns, if it did,
+    how it ended and how long it took."""
+    test, start = Test(bed), time.monotonic()
+    say("round %d: %s" % (number, what))
+    entry = {"round": number, "result": "passed", "what": what}
+    problems = []
+    try:
+        entry.update(work(test))
+    except (Failed, BedError) as err:
+        problems.append(str(err))
+    except Exception:
+        problems.append(traceback.format_exc())
+    try:
+        problems += test.finish()
+    except BedError as err:
+        problems.append("cleaning up: %s" % err)
+    if problems:
+        entry["result"] = "lost" if bed.emulation_failed() else "failed"
+        entry["why"] = "\n".join(problems)
+        say("%s: %s" % (entry["result"], entry["why"]))
+    entry["seconds"] = round(time.monotonic() - start, 1)
+    return entry
+
+
+def rounds(record, limit, run, **options):
+    """Rounds, run(bed, seed, number) each, until @limit is used up; a new bed
+    after each that failed."""
+    boots = lost = 0
+    while record.used < limit and len(record.failed()) < MAX_FAILED:
+        start = time.monotonic()
+        try:
+            # A VM of a host with one CPU has never been lost by emulation.
+            with Bed(os.environ["KERNEL"], find_accel(),
+                     cpus=2 if lost < 2 else 1, **options) as bed:
+                boots, booted = 0, time.monotonic() - start
+                entry = None
+                while record.used < limit and bed.alive() and (
+                        not entry or entry["result"] == "passed"):
+                    entry = run(bed, record.seed, len(record.done()))
+                    entry["seconds"] = round(entry["seconds"] + booted, 1)
+                    booted = 0
+                    record.add(entry)
+                    lost = lost + 1 if entry["result"] == "lost" else 0
+        except BedError as err:
+            boots += 1
+            if boots == MAX_BOOTS:
+                raise
+            say("booting again: %s" % str(err).splitlines()[0])
+
+
+def run_all(record, limit, run, summary, **options):
+    """All that is left to do; returns the exit status."""
+    say("seed %d, %d of %d %s used in %d rounds: %s" % (
+        record.seed, record.used, limit, record.unit, len(record.done()),
+        record.path))
+    try:
+        rounds(record, limit, run, **options)
+    except (BedError, KeyboardInterrupt) as err:
+        say(str(err) or "interrupted: the same again goes on with the seed")
+        summary(record)
+        return 1
+    summary(record)
+    return 1 if record.failed() else 0
