@@ -27,6 +27,13 @@
 #define BYTES		300
 #define BYTES_BOUND_KB	(2 * 256 + 2048)
 
+/* Connections whose peer has room for 4 GiB each, as it says; what they may
+ * take is the host's own default, twice as much with overhead
+ */
+#define CREDULOUS	32
+#define CREDIT		262144
+#define CREDULOUS_BOUND_KB	(CREDULOUS * 2 * CREDIT / 1024 + 2048)
+
 static long meminfo_kb(const char *name)
 {
 	FILE *file = fopen("/proc/meminfo", "re");
@@ -139,4 +146,51 @@ int case_big_buffers(void)
 	close(fd);
 	close(listener);
 	return err ? err : check_bound("memory", used, BYTES_BOUND_KB);
+}
+
+/* How much the host sends before it waits */
+static long fill(int fd)
+{
+	static const uint8_t data[65536];
+	long sum = 0;
+	ssize_t n;
+
+	while ((n = send(fd, data, sizeof(data), MSG_DONTWAIT | MSG_NOSIGNAL)) >
+	       0)
+		sum += n;
+	return sum;
+}
+
+/* A guest that takes nothing and says that it has room for everything, on a
+ * device where it waits for a qdisc, and then for the ring
+ */
+int case_huge_credit(void)
+{
+	int listener = sock_listen(SOCK_STREAM, GUEST_PORT), i, err;
+	int fds[CREDULOUS];
+	struct guest guest;
+	long before, used;
+
+	err = listener < 0 ? listener :
+	      guest_boot(&guest, GUEST_CID, 0, "ip link set $DEV up && "
+			 "tc qdisc replace dev $DEV root pfifo_fast");
+	if (err)
+		return err;
+	before = meminfo_kb("MemAvailable");
+	for (i = 0; i < CREDULOUS && !err; i++) {
+		fds[i] = guest_connect_from(&guest, GUEST_CID, 1024 + i,
+					    listener);
+		if (fds[i] < 0)
+			err = fds[i];
+		else if (fill(fds[i]) != CREDIT)
+			err = -EFBIG;
+	}
+	used = before - meminfo_kb("MemAvailable");
+	if (!err)
+		err = check_bound("memory", used, CREDULOUS_BOUND_KB);
+	guest_end(&guest);
+	while (i--)
+		close(fds[i]);
+	close(listener);
+	return err;
 }

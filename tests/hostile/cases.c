@@ -17,6 +17,12 @@ static const struct {
 	  case_long_queue },
 	{ "many-ports", "requests from 200,000 ports that nobody listens to",
 	  case_many_ports },
+	{ "huge-credit", "a guest that takes nothing and has room for 4 GiB",
+	  case_huge_credit },
+	{ "cid-change", "a guest that gets another CID in mid-conversation",
+	  case_cid_change },
+	{ "killed", "guests killed in mid-conversation, the next one follows",
+	  case_killed },
 	{ "big-buffers", "single bytes in buffers of 64 KiB",
 	  case_big_buffers },
 };

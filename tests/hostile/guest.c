@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <endian.h>
 #include <errno.h>
+#include <poll.h>
 #include <stddef.h>
 #include <sys/socket.h>
 #include <linux/virtio_config.h>
@@ -69,17 +70,27 @@ int guest_flush(struct guest *guest)
 	return 0;
 }
 
-int guest_connect(struct guest *guest, int listener)
+int guest_connect_from(struct guest *guest, uint64_t cid, uint32_t port,
+		       int listener)
 {
-	struct packet pkt = guest_packet(VIRTIO_VSOCK_OP_REQUEST, 1024);
+	struct packet pkt = guest_packet(VIRTIO_VSOCK_OP_REQUEST, port);
+	struct pollfd pfd = { .fd = listener, .events = POLLIN };
 	int fd;
 
+	pkt.hdr.src_cid = htole64(cid);
 	guest_say(guest, &pkt);
 	fd = guest_flush(guest);
 	if (fd)
 		return fd;
+	if (poll(&pfd, 1, PATIENCE_MS) != 1)
+		return -ETIMEDOUT;
 	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	return fd < 0 ? -errno : fd;
+}
+
+int guest_connect(struct guest *guest, int listener)
+{
+	return guest_connect_from(guest, GUEST_CID, 1024, listener);
 }
 
 int guest_hear(struct guest *guest, unsigned int n)

@@ -27,6 +27,8 @@ void guest_say(struct guest *guest, const struct packet *pkt);
 int guest_flush(struct guest *guest);
 /* Connect from port 1024 to @listener; the host's new socket */
 int guest_connect(struct guest *guest, int listener);
+int guest_connect_from(struct guest *guest, uint64_t cid, uint32_t port,
+		       int listener);
 /* Take @n packets and give their buffers back */
 int guest_hear(struct guest *guest, unsigned int n);
 

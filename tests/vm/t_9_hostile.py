@@ -69,5 +69,6 @@ def regression(name):
 
 
 for name in ["strays", "no-cid", "listener", "close-queued", "long-queue",
-             "many-ports", "big-buffers"]:
+             "many-ports", "big-buffers", "huge-credit", "cid-change",
+             "killed"]:
     globals()["test_" + name.replace("-", "_")] = regression(name)
