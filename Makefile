@@ -32,7 +32,8 @@ BPFTOOL := $(KERNEL_DIR)/tools/bpftool
 MANUALS := $(patsubst docs/%.scd,build/%,$(wildcard docs/*.scd))
 
 include bpf/build.mk loader/build.mk tests/load/build.mk \
-	tests/hostile/build.mk tests/policy/build.mk tests/sight/build.mk \
+	tests/hostile/build.mk tests/faults/build.mk tests/policy/build.mk \
+	tests/sight/build.mk \
 	packaging/build.mk
 
 .PHONY: all bpf
@@ -75,7 +76,7 @@ libbpf bpftool: $(BPFTOOL)	## from the kernel's source
 
 .PHONY: check demo bench torture vm session storm
 CHECK_PROGRAMS := $(addprefix build/,test_load test_match test_top fuzz_parse \
-	print_guests print_metrics print_rates vshostile chance.bpf.o)
+	print_guests print_metrics print_rates vshostile vsfault chance.bpf.o)
 check: $(KERNEL) all $(CHECK_PROGRAMS)	## all tests, or those of TESTS=pattern
 	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) tests/run $(TESTS)
 

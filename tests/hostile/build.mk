@@ -10,7 +10,7 @@ build/hostile/%.o: tests/hostile/%.c
 	@mkdir -p $(@D)
 	$(CC) $(VSHOSTILE_CFLAGS) $(CFLAGS) -c -o $@ $<
 
-build/vshostile: $(VSHOSTILE_OBJS) build/load/sock.o
+build/vshostile: $(VSHOSTILE_OBJS) build/load/sock.o build/faults/nth.o
 	$(CC) $(VSHOSTILE_CFLAGS) $(LDFLAGS) -o $@ $^
 
 -include $(VSHOSTILE_OBJS:.o=.d)

@@ -2,9 +2,11 @@
 /* What ends devices and sockets, or should not */
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../faults/nth.h"
 #include "../load/sock.h"
 #include "cases.h"
 #include "guest.h"
@@ -12,6 +14,7 @@
 /* Time enough for the host to look at the rings */
 #define NO_CID_US	100000
 #define CLOSES		20
+#define MAX_NTH		2000	/* more than there are things to fail */
 #define QUEUED		800	/* fits the ring */
 /* Until attempts are up to a quarter of a second apart */
 #define BACKOFF_US	400000
@@ -101,4 +104,28 @@ int case_close_queued(void)
 	for (i = 0; i < CLOSES && !err; i++)
 		err = close_once();
 	return err;
+}
+
+/* The first thing that the device needs fails, then the second: it can be
+ * opened in the end, and nothing is left of those that could not.
+ */
+int case_no_memory(void)
+{
+	bool happened = true;
+	struct guest guest;
+	unsigned int n;
+	int err = nth_open();
+
+	for (n = 1; !err && happened && n < MAX_NTH; n++) {
+		nth_start(n);
+		err = guest_boot(&guest, GUEST_CID, 0, NULL);
+		happened = nth_end();
+		if (!err)
+			guest_end(&guest);
+		else if (happened && err != -EADDRINUSE)
+			err = 0;
+	}
+	if (!err)
+		printf("%u faults\n", n - 2);
+	return err ? err : happened ? -E2BIG : 0;
 }

@@ -23,6 +23,8 @@ static const struct {
 	  case_cid_change },
 	{ "killed", "guests killed in mid-conversation, the next one follows",
 	  case_killed },
+	{ "no-memory", "a device whose every allocation fails (fail-nth)",
+	  case_no_memory },
 	{ "big-buffers", "single bytes in buffers of 64 KiB",
 	  case_big_buffers },
 };

@@ -19,6 +19,7 @@ int case_close_queued(void);
 int case_huge_credit(void);
 int case_cid_change(void);
 int case_killed(void);
+int case_no_memory(void);
 int case_long_queue(void);
 int case_many_ports(void);
 int case_big_buffers(void);
