@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vshostile - play a hostile guest on this host's /dev/vhost-vsock
+ * vshostile - play a hostile guest on this host's /dev/vhost-vsock, or the
+ * hostile host of a guest that QEMU runs
  *
  * No VM is needed: the program is VMM and guest at once. "storm" sends packets
  * made from a seed while sockets of the host take them seriously and a second
  * guest, which behaves, checks that it is still served. "case" does one thing
- * that a host once did not survive.
+ * that a host once did not survive. "liar" is the other way round: the device
+ * of a real guest, by vhost-user, in which "serve" takes it seriously.
  *
  * By hand, in the host of "make vm", as long as it may take:
  *
@@ -19,8 +21,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cases.h"
+#include "liar.h"
 #include "polite.h"
 #include "server.h"
 #include "storm.h"
@@ -37,6 +41,8 @@ static const char usage_text[] =
 "  --first-boot N      of the device, to begin with (0)\n"
 "  --on-open COMMAND   run after each boot with the device's name in $DEV\n"
 "\n"
+"       vshostile liar PATH CID [--seed N] [--packets N]\n"
+"       vshostile serve CID\n"
 "       vshostile case NAME\n";
 
 static void usage(FILE *to)
@@ -53,7 +59,7 @@ static int parse_number(const char *name, const char *text, uint64_t *value)
 	*value = strtoull(text, &end, 0);
 	if (!errno && end != text && !*end && *text != '-')
 		return 0;
-	fprintf(stderr, "vshostile: --%s \"%s\": not a whole number\n", name,
+	fprintf(stderr, "vshostile: %s \"%s\": not a whole number\n", name,
 		text);
 	return -EINVAL;
 }
@@ -147,12 +153,55 @@ static int storm_command(int argc, char **argv)
 	return EXIT_FAILURE;
 }
 
+static int liar_command(int argc, char **argv)
+{
+	struct storm options = { .seed = time(NULL), .packets = 100000 };
+	struct liar liar = { .server = PORT };
+	int err;
+
+	/* Beyond the two words that it is about */
+	if (argc < 3 || parse_number("CID", argv[2], &liar.cid) ||
+	    parse_storm(argc - 2, argv + 2, &options))
+		return EXIT_USAGE;
+	liar.path = argv[1];
+	liar.seed = options.seed;
+	liar.packets = options.packets;
+	printf("seed %" PRIu64 "\n", liar.seed);
+	err = liar_run(&liar);
+	if (err)
+		fprintf(stderr, "vshostile: liar: %s\n", strerror(-err));
+	return err ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static int serve_command(const char *text)
+{
+	uint64_t cid;
+	int err;
+
+	if (parse_number("CID", text, &cid))
+		return EXIT_USAGE;
+	err = server_start(PORT, cid);
+	if (err) {
+		fprintf(stderr, "vshostile: cannot serve: %s\n",
+			strerror(-err));
+		return EXIT_FAILURE;
+	}
+	puts("serving");
+	fflush(stdout);
+	pause();
+	return EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
 	const char *command = argc > 1 ? argv[1] : "";
 
 	if (!strcmp(command, "storm"))
 		return storm_command(argc - 1, argv + 1);
+	if (!strcmp(command, "liar"))
+		return liar_command(argc - 1, argv + 1);
+	if (!strcmp(command, "serve") && argc == 3)
+		return serve_command(argv[2]);
 	if (!strcmp(command, "case") && argc == 3 && case_exists(argv[2]))
 		return case_run(argv[2]) ? EXIT_FAILURE : EXIT_SUCCESS;
 	if (!strcmp(command, "help") || !strcmp(command, "--help")) {

@@ -39,6 +39,9 @@ PATIENCE = int(os.environ.get("PATIENCE", 1))
 # A kernel that checks itself keeps a book about its memory, in it.
 GUEST_MIB = 512 if PATIENCE == 1 else 1024
 
+# The socket of who plays a guest's device, in the host.
+LIAR = "/run/liar"
+
 # Legacy devices are reached by I/O ports. The first access to a page of device
 # memory ends a nested guest ("KVM internal error. Suberror: 3") if it took an
 # exception since its last exit: QEMU's SVM leaves the type of that exception in
@@ -277,9 +280,11 @@ class Bed:
     """The host VM and its guests; use it in a with statement."""
 
     def __init__(self, kernel, accel, cids=(42,), dgram="force", cpus=2,
-                 limit=300):
+                 limit=300, liar=""):
         self.kernel, self.accel, self.cids = kernel, accel, cids
         self.cpus, self.limit = cpus, limit
+        # Options of who plays the guest's device, if vhost does not do it.
+        self.liar_options, self.liar = liar, None
         self.cmdline = CMDLINE % (dgram, dgram)
         if accel == "tcg":
             self.cmdline += EMULATED
@@ -397,16 +402,32 @@ class Bed:
             "-device", "virtserialport,nr=1,chardev=agent",
             "-chardev", "pipe,id=terminal," + port % (n + len(self.cids) + 2),
             "-device", "virtconsole,nr=2,chardev=terminal",
-            # An interrupt for each virtqueue, as most devices have. A kick by
-            # port I/O needs no instruction decoded, all of it emulated: with
-            # writes to memory a round trip takes a third longer.
-            "-device", "vhost-vsock-pci,guest-cid=%d,vectors=4,"
-                       "modern-pio-notify=on" % cid,
+            *self.vsock_device(cid),
             "-netdev", "tap,id=n,ifname=tap%d,script=no,downscript=no" % cid,
             "-device", "virtio-net-pci,netdev=n,romfile=" + LEGACY,
         ]
 
+    def vsock_device(self, cid):
+        # An interrupt for each virtqueue, as most devices have. A kick by port
+        # I/O needs no instruction decoded, all of it emulated: with writes to
+        # memory a round trip takes a third longer.
+        ring = "vectors=4,modern-pio-notify=on"
+        if not self.liar_options:
+            return ["-device", "vhost-vsock-pci,guest-cid=%d,%s" % (cid, ring)]
+        return ["-object", "memory-backend-memfd,id=mem,size=%dM,share=on" %
+                GUEST_MIB, "-machine", "memory-backend=mem",
+                "-chardev", "socket,id=liar,path=" + LIAR,
+                "-device", "vhost-user-vsock-pci,chardev=liar," + ring]
+
+    def start_liar(self, cid):
+        self.liar = self.host.start("exec build/vshostile liar %s %d %s" % (
+            LIAR, cid, self.liar_options), 86400)
+        if not self.liar.says("waiting for QEMU"):
+            raise BedError("vshostile does not start:\n" + self.liar.output)
+
     def boot_guest(self, cid):
+        if self.liar_options:
+            self.start_liar(cid)
         tap = ("ip tuntap add tap%d mode tap && "
                "ip addr add 192.168.%d.1/24 dev tap%d && "
                "ip link set tap%d up && exec " % (cid, cid, cid, cid))

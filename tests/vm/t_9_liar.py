@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A host that lies to its guest.
+
+    host VM:   vshostile liar --- vhost-user --- QEMU
+    guest VM:  its driver; vshostile serve, whose sockets take all seriously
+
+Packets from a seed, as t_9_hostile has them in the other direction, and used
+rings that make no sense. After the latter the driver does no more with that
+ring, and is bound anew. What the guest's kernel reports fails the test.
+"""
+
+import re
+
+BED = "liar"
+
+DRIVER = "/sys/bus/virtio/drivers/vmw_vsock_virtio_transport"
+# Under a qdisc, and on the direct path.
+BIND = """cd {driver} && dev=$(basename virtio*) && echo $dev >unbind &&
+echo $dev >bind || exit
+[ {number} = 0 ] || {{ ip link set virtio-vsock0 up &&
+tc qdisc replace dev virtio-vsock0 root netem delay 1ms loss 20%; }}
+"""
+LIMIT = 120
+
+
+def test_liar(t):
+    """It goes on, and whatever else it does is not disturbed."""
+    t.start_server(t.bed.guest, "build/vshostile serve 2", "serving")
+    liar, binds = t.bed.liar, 0
+    while not re.search(r"^done", liar.output, re.M):
+        wanted = "wedged %d," % (binds + 1)
+        t.check(liar.says(wanted, LIMIT) or "done" in liar.output,
+                "after %d wedges it said nothing for %d s:\n%s" %
+                (binds, LIMIT, liar.output))
+        if wanted in liar.output:
+            t.guest(BIND.format(driver=DRIVER, number=binds % 2), limit=LIMIT)
+            binds += 1
+    t.check(binds, "the rings were never wedged:\n" + liar.output)
+    print("# " + liar.output.strip().splitlines()[-1], flush=True)
