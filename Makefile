@@ -7,7 +7,10 @@ LINE ?= 7.3
 # has a kernel of its own, which takes longer for everything.
 VARIANT ?=
 PATIENCE ?= $(if $(VARIANT),6,1)
-export LINE VARIANT PATIENCE
+# More for the command line of all VMs: "slub_debug=FZP", say, finds some of what
+# VARIANT=debug finds, with the kernel that is there.
+BOOT ?=
+export LINE VARIANT PATIENCE BOOT
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:

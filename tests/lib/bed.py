@@ -52,7 +52,8 @@ LEGACY = ",disable-modern=on,disable-legacy=off"
 # A stalled CPU is normal when two virtual CPUs share a busy real one.
 CMDLINE = ("console=ttyS0 panic=-1 loglevel=5 "
            "rcupdate.rcu_cpu_stall_timeout=120 "
-           "vmw_vsock_virtio_transport.dgram=%s vhost_vsock.dgram=%s ")
+           "vmw_vsock_virtio_transport.dgram=%s vhost_vsock.dgram=%s ") + \
+    os.environ.get("BOOT", "") + " "
 
 # Timers by the tick. To set and to fire an exact one are VM exits of the guest,
 # some 1,500 a second, each of which empties the TLB of an emulated CPU: with
@@ -73,7 +74,7 @@ awk '/kvm_exit/ { n++; sub(/.*reason /, ""); sub(/ info1.*/, "")
 
 
 # What a kernel says when something is wrong with it.
-SPLAT = re.compile(r"WARNING: |BUG: |Oops|KASAN|UBSAN|refcount_t|INFO: task|"
+SPLAT = re.compile(r"WARNING: |BUG: |BUG \S+ \(|Oops|KASAN|UBSAN|refcount_t|INFO: task|"
                    r"INFO: rcu|possible (circular|recursive) locking|"
                    r"inconsistent lock state|suspicious RCU|"
                    r"general protection fault|Kernel panic|"
