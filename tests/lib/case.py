@@ -4,7 +4,7 @@
 import os
 import subprocess
 
-from bed import SPLAT, TOP
+from bed import TOP, complaint
 
 
 class Failed(Exception):
@@ -111,8 +111,8 @@ class Test:
                 problems.append("the %s is gone\n%s" %
                                 (vm.name, vm.last_words()))
                 continue
-            said = vm.said(since)
-            if SPLAT.search(said):
+            said = complaint(vm.said(since))
+            if said:
                 problems.append("the %s's kernel said:\n%s" %
                                 (vm.name, said[:6000]))
             leaks = vm.leaks()
