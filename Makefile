@@ -77,7 +77,7 @@ print-kernel:		## the path of the bzImage (use make -s)
 
 libbpf bpftool: $(BPFTOOL)	## from the kernel's source
 
-.PHONY: check demo bench torture vm session storm
+.PHONY: check demo bench torture vm session storm storm-uml
 CHECK_PROGRAMS := $(addprefix build/,test_load test_match test_top fuzz_parse \
 	print_guests print_metrics print_rates vshostile vsfault chance.bpf.o)
 check: $(KERNEL) all $(CHECK_PROGRAMS)	## all tests, or those of TESTS=pattern
@@ -104,6 +104,12 @@ torture: $(KERNEL) all build/chance.bpf.o	## disturb loads for SECONDS=3600, res
 PACKETS ?= 10000000
 storm: $(KERNEL) all build/vshostile	## PACKETS=10000000 of a hostile guest, resumable; SEED=n
 	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) tests/storm \
+		packets=$(PACKETS) $(addprefix seed=,$(SEED))
+
+storm-uml: build/vshostile	## the same without a VM, on user-mode Linux with KASAN and lockdep
+	VARIANT=uml $(KERNEL_SH) build
+	dir=$$(VARIANT=uml $(KERNEL_SH) dir) && \
+		KERNEL=$$dir/bzImage KERNEL_DIR=$$dir tests/storm-uml \
 		packets=$(PACKETS) $(addprefix seed=,$(SEED))
 
 .PHONY: clean help

@@ -9,6 +9,7 @@
 #        scripts/kernel.sh config TREE		configure this tree
 #
 # VARIANT=debug or kcsan adds config.debug or config.kcsan to the configuration.
+# VARIANT=uml stands for config.uml alone, for a kernel that is a program.
 #
 # Everything lands in $VSFQ_CACHE/LINE-KEY (LINE-VARIANT-KEY), where KEY is the
 # hash of all that decides the result. A directory gets that name only when it
@@ -17,7 +18,8 @@
 #
 #   LINE-KEY/linux      the source, a git tree: tag "base", then the series
 #   LINE-KEY/bzImage    the kernel, once built (built inside linux/: its
-#   LINE-KEY/vmlinux    objects stay valid when the directory is renamed)
+#   LINE-KEY/vmlinux    objects stay valid when the directory is renamed);
+#                       both are the program for VARIANT=uml
 #   LINE-KEY/modules    what that kernel has as modules, if it has any
 #   LINE-KEY/tools/     libbpf.a, usr/include/bpf, bpftool, and vsock_test and
 #                       its like, built from the patched tree
@@ -41,6 +43,13 @@ variant=${VARIANT:-}
 configs=("$cfg/config" ${variant:+"$cfg/config.$variant"})
 [ -r "${configs[-1]}" ] ||
 	die "no variant \"$variant\": ${configs[-1]} does not exist"
+kmake=(make)
+image=arch/x86/boot/bzImage
+if [ "$variant" = uml ]; then
+	configs=("$cfg/config.uml")
+	kmake=(make ARCH=um)
+	image=vmlinux
+fi
 
 shopt -s nullglob
 patches=("$cfg"/*.patch)
@@ -230,10 +239,10 @@ cmd_config() {		# TREE
 		awk '{ match($0, /CONFIG_[A-Z0-9_]+/)
 		       line[substr($0, RSTART, RLENGTH)] = $0 }
 		     END { for (name in line) print line[name] }')
-	make -s -C "$1" tinyconfig
+	"${kmake[@]}" -s -C "$1" tinyconfig
 	(cd "$1" && scripts/kconfig/merge_config.sh -m .config \
 		<(echo "$want") >/dev/null)
-	make -s -C "$1" olddefconfig
+	"${kmake[@]}" -s -C "$1" olddefconfig
 	lost=$(grep -vxFf "$1/.config" <<<"$want" | tr '\n' ' ' || true)
 	[ -z "$lost" ] ||
 		die "Linux does not accept these lines of ${configs[*]}: $lost"
@@ -265,11 +274,11 @@ cmd_build() {
 	cmd_config "$dir/linux"
 	say "building the kernel: 1,400 files, 8 to 15 minutes on 2 cores" \
 	    "${variant:+(twice that for this variant)}; log in $dir/build.log"
-	{ make -C "$dir/linux" -j"$(nproc)" && install_modules; } 2>&1 |
+	{ "${kmake[@]}" -C "$dir/linux" -j"$(nproc)" && install_modules; } 2>&1 |
 		tee "$dir/build.log" | progress ||
 		{ tail -20 "$dir/build.log" >&2; die "the kernel does not build"; }
 	ln -f "$dir/linux/vmlinux" "$dir/vmlinux"
-	ln -f "$dir/linux/arch/x86/boot/bzImage" "$dir/bzImage"
+	ln -f "$dir/linux/$image" "$dir/bzImage"
 }
 
 cmd_tools() {

@@ -73,6 +73,7 @@ def test_wrong_words(t):
             TORTURE + " fast": '"fast"',
             TORTURE + " round=1": "a round without a seed",
             STORM + " packets=all": 'packets "all"',
+            STORM + "-uml packets=all": 'packets "all"',
             STORM + " round=1": '"round=1"'}.items():
         status, output = t.machine(words)
         t.equal((status, output.count("\n")), (2, 1), "status and lines")

@@ -142,11 +142,11 @@ def test_kernel_sh_no_variant(t):
 
 def test_variants_have_their_own_key(t):
     """What they add is in it, and a plain kernel has the one it always had."""
-    said = t.machine("for v in '' debug kcsan; do VARIANT=$v %s dir; done" %
+    said = t.machine("for v in '' debug kcsan uml; do VARIANT=$v %s dir; done" %
                      KERNEL_SH)[1].split()
-    t.equal(len(set(said)), 3, "different directories of %r" % said)
-    t.check("-debug-" in said[1] and "-kcsan-" in said[2],
-            "not the variants' names: %r" % said)
+    t.equal(len(set(said)), 4, "different directories of %r" % said)
+    t.check("-debug-" in said[1] and "-kcsan-" in said[2] and
+            "-uml-" in said[3], "not the variants' names: %r" % said)
 
 
 def test_shell_syntax(t):

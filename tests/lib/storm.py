@@ -24,17 +24,46 @@ SETUPS = {
 WORST_MS = 5000 * PATIENCE
 
 
+def command_of(seed, packets, setup):
+    command = "%s storm --seed %d --packets %d" % (HOSTILE, seed, packets)
+    return command + (" --on-open '%s'" % SETUPS[setup] if SETUPS[setup]
+                      else "")
+
+
+def figures_of(output):
+    """What the command says in the end."""
+    names = {"packets": "packets", "received": "received", "wedges": "wedges",
+             "echoed": "bytes echoed"}
+    figures = {name: int(re.search(r"(\d+) %s" % what, output)[1])
+               for name, what in names.items()}
+    figures["worst"] = int(re.search(r"worst round (\d+) ms", output)[1])
+    return figures
+
+
 def storm(t, seed, packets, setup="down"):
     """Returns the figures of it."""
-    command = "%s storm --seed %d --packets %d" % (HOSTILE, seed, packets)
-    if SETUPS[setup]:
-        command += " --on-open '%s'" % SETUPS[setup]
-    output = t.host(command, limit=200)
-    figures = {name: int(re.search(r"(\d+) %s" % what, output).group(1))
-               for name, what in {
-                   "packets": "packets", "received": "received",
-                   "wedges": "wedges", "echoed": "bytes echoed"}.items()}
-    figures["worst"] = int(re.search(r"worst round (\d+) ms", output).group(1))
+    figures = figures_of(t.host(command_of(seed, packets, setup), limit=200))
     t.check(figures["worst"] < WORST_MS, "the other guest waited %d ms" %
             figures["worst"])
     return figures
+
+
+def summary(record):
+    """Print what the rounds of @record have seen."""
+    print("\nseed %d: %d rounds in %d s, %d failed" % (
+        record.seed, len(record.done()),
+        sum(r["seconds"] for r in record.rounds), len(record.failed())))
+    print("%-12s %7s %9s %9s %7s %16s %9s" % (
+        "device", "rounds", "packets", "received", "wedges", "bytes echoed",
+        "worst ms"))
+    for setup in SETUPS:
+        mine = [r for r in record.done() if r["setup"] == setup]
+        if mine:
+            print("%-12s %7d %9d %9d %7d %16d %9d" % (setup, len(mine), *(
+                sum(r.get(name, 0) for r in mine)
+                for name in ("packets", "received", "wedges", "echoed")),
+                max(r.get("worst", 0) for r in mine)))
+    print("%d packets" % record.used)
+    for r in record.failed():
+        print("\nround %d failed: %s\n%s" % (r["round"], r["what"],
+                                             r["why"][:3000]))
