@@ -28,12 +28,12 @@
 #define MAX_NTH	2000
 
 /* What one may be told; a connection of which a packet was not sent, and whose
- * peer waits, is reset.
+ * peer waits, is reset. ENFILE is what there is no memory for a socket means.
  */
 static bool is_honest(int err)
 {
-	return err == -ENOMEM || err == -ENOBUFS || err == -EFAULT ||
-	       err == -ECONNRESET || err == -ETIMEDOUT;
+	return err == -ENOMEM || err == -ENFILE || err == -ENOBUFS ||
+	       err == -EFAULT || err == -ECONNRESET || err == -ETIMEDOUT;
 }
 
 static int complain(const char *what, unsigned int n, const char *when, int err)
