@@ -106,7 +106,7 @@ storm: $(KERNEL) all build/vshostile	## PACKETS=10000000 of a hostile guest, res
 	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) tests/storm \
 		packets=$(PACKETS) $(addprefix seed=,$(SEED))
 
-storm-uml: build/vshostile	## the same without a VM, on user-mode Linux with KASAN and lockdep
+storm-uml: build/vshostile build/vsfault	## the same without a VM, on user-mode Linux with KASAN and lockdep
 	VARIANT=uml $(KERNEL_SH) build
 	dir=$$(VARIANT=uml $(KERNEL_SH) dir) && \
 		KERNEL=$$dir/bzImage KERNEL_DIR=$$dir tests/storm-uml \

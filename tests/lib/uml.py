@@ -27,23 +27,30 @@ def run(kernel, script, limit):
     Raises UmlError if the kernel complained, lost memory or did not come to
     the end within @limit seconds.
     """
-    with tempfile.NamedTemporaryFile("w", suffix=".sh") as f:
-        f.write("cd %s\n(\n%s\n)\nstatus=$?\necho %s\n%sexit $status\n" %
-                (TOP, script, MARK, LEAKS))
-        f.flush()
-        try:
-            done = subprocess.run(
-                [kernel, "mem=1G", "ncpus=2", "rootfstype=hostfs", "ro",
-                 "init=" + INIT, "con=null", "con0=null,fd:1", "con1=null",
-                 "vsfq.script=" + f.name], stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                timeout=limit, text=True, errors="replace")
-            said = done.stdout
-        except subprocess.TimeoutExpired as err:
-            raise UmlError("not done after %d s:\n%s" % (
-                limit, (err.stdout or b"").decode(errors="replace")[-6000:]))
-    status = re.search(r"^vsfq\.status=(\d+)", said, re.M)
+    with tempfile.TemporaryDirectory() as top:
+        path = os.path.join(top, "script")
+        with open(path, "w") as f:
+            f.write("cd %s\n(\n%s\n)\nstatus=$?\necho %s\n%sexit $status\n" %
+                    (TOP, script, MARK, LEAKS))
+        said = output_of([
+            kernel, "mem=1G", "ncpus=2", "seccomp=on", "rootfstype=hostfs",
+            "ro", "con=null", "con0=null,fd:1", "con1=null", "ssl=null",
+            "uml_dir=" + top, "init=" + INIT, "vsfq.script=" + path], limit)
+    # UML has complaints about its own boot.
+    said = said.partition("as init process")[2]
     output, _, leaks = said.partition(MARK)
+    status = re.search(r"^vsfq\.status=(\d+)", said, re.M)
     if complaint(said) or "unreferenced object" in leaks or not status:
         raise UmlError(said[-6000:])
     return int(status[1]), output
+
+
+def output_of(command, limit):
+    try:
+        return subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, timeout=limit, text=True,
+            errors="replace").stdout
+    except subprocess.TimeoutExpired as err:
+        raise UmlError("not done after %d s:\n%s" % (
+            limit, (err.stdout or b"").decode(errors="replace")[-6000:]))
