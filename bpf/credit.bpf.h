@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Credit is what the other side of a connection has room for. Whoever has used
- * all of it must wait until somebody reads there, however free the device is.
- * The socket knows: a packet that leaves when nothing is left is a stall. Not
- * every one blocks a writer, as he may have had no more to say; but who is
- * blocked has stalled before.
+ * Credit is what the other side of a connection has room for, less what is on
+ * its way there, our queue included. Whoever has used all of it must wait until
+ * some arrives and is read. The socket knows: a packet that comes here when
+ * nothing is left is a stall. Not every one blocks a writer, as he may have had
+ * no more to say; but who is blocked has stalled before.
  */
 #ifndef CREDIT_BPF_H
 #define CREDIT_BPF_H

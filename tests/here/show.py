@@ -56,7 +56,7 @@ def test_show(t):
     are none; text and JSON."""
     with tempfile.TemporaryDirectory() as top:
         output = Attached(t, top).watch(
-            "show=\"$here/%s show -s\"" % VSFQ, "$show -j", "$show -jd 0.5",
+            "show=\"$here/%s show -s\"" % VSFQ, "$show -j", "$show -jd 3",
             "$show -d 0.5 vsock0")
     plain, timed, text = output.split("\n", 2)
     t.check("per_second" not in plain, plain)
