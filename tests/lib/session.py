@@ -100,10 +100,10 @@ def play(t):
     s.types("vsfq check vsfq.conf && echo right")
     s.types("vsfq apply -n vsfq.conf")
     s.types("vsfq apply -C 60 vsfq.conf", after="<<< yes")
+    watch(s)
     load(t)
     s.types("vsfq show -s -d 2")
     top = s.types("vsfq top -b -c 1 -d 2")
-    watch(s)
     s.types("vsfq policy clear")
     s.types("vsfq policy show")
     return s.text, top
