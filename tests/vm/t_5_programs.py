@@ -36,6 +36,10 @@ def test_python_loopback(t):
     python_both_ways(t, t.bed.guest, t.bed.guest, LOCAL_CID)
 
 
+def test_credit(t):
+    t.guest("python3 tests/load/credit.py")
+
+
 def notified(t, command):
     """The host listens as a VMM's user does, the guest notifies."""
     port = next(PORTS)

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""When the reader of a stream tells the sender that there is room again.
+
+usage: credit.py, as root, where vsock_loopback is available
+"""
+
+import os
+import select
+import socket
+import sys
+import threading
+
+CID_LOCAL = 1
+OP_CREDIT_UPDATE = 6
+PACKET = 65536
+TRACE = "/sys/kernel/tracing/instances/credit"
+
+
+def write(name, text):
+    with open(os.path.join(TRACE, name), "w") as f:
+        f.write(text)
+
+
+class Updates:
+    """Counts the updates of credit that are sent meanwhile."""
+
+    EVENT = "events/vsock/virtio_transport_alloc_pkt/"
+
+    def __enter__(self):
+        os.mkdir(TRACE)
+        write(self.EVENT + "filter", "op == %d" % OP_CREDIT_UPDATE)
+        write(self.EVENT + "enable", "1")
+        return self
+
+    def __exit__(self, *_):
+        with open(os.path.join(TRACE, "trace")) as f:
+            self.count = sum("alloc_pkt" in line for line in f)
+        os.rmdir(TRACE)
+
+
+def pair():
+    """A connection to ourselves: the sender, the reader."""
+    with socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM) as listener:
+        listener.bind((CID_LOCAL, socket.VMADDR_PORT_ANY))
+        listener.listen(1)
+        sender = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
+        sender.connect((CID_LOCAL, listener.getsockname()[1]))
+        reader = listener.accept()[0]
+    for s in sender, reader:
+        s.settimeout(10)
+    return sender, reader
+
+
+def read(reader, size):
+    while size:
+        data = reader.recv(size)
+        if not data:
+            sys.exit("the stream ended")
+        size -= len(data)
+
+
+def keep_up():
+    """A reader that empties its queue with each packet need not say so."""
+    sender, reader = pair()
+    with Updates() as updates:
+        for _ in range(16):
+            sender.sendall(bytes(PACKET))
+            read(reader, PACKET)
+    if not 4 <= updates.count <= 8:
+        sys.exit("%d updates for 16 packets" % updates.count)
+
+
+def low_water(lowat=190000, left=16 * PACKET):
+    """A reader that waits for all but a packet of its buffer gets it."""
+    sender, reader = pair()
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, lowat)
+    thread = threading.Thread(target=sender.sendall, args=(bytes(left),),
+                              daemon=True)
+    thread.start()
+    while left >= lowat:
+        if not select.select([reader], [], [], 10)[0]:
+            sys.exit("SO_RCVLOWAT is never reached, %d bytes to come" % left)
+        left -= len(reader.recv(10007))
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+    read(reader, left)
+
+
+keep_up()
+low_water()
