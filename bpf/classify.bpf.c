@@ -21,8 +21,12 @@
  * the answer. What is refused on the way in is a request that the kernel
  * answers with a RST or a datagram that is gone; on the way out it is a
  * request that the kernel tries again until connect() times out, each attempt
- * judged anew, or a datagram that is gone. A rule with "log" sends an event
- * each time that it is found, not for what the flow remembers.
+ * judged anew, or a datagram that is gone: to refuse at once is the work of
+ * connect.bpf.c, which asks the same rules before there is a packet.
+ *
+ * EVENTS (event.h) are sent of what is refused and of what a rule with "log"
+ * matches, each time that the rules are asked, not for what the flow remembers;
+ * and of connections, when one is accepted and when the first side closes it.
  *
  * AN EXAMPLE. A guest with CID 3 sends one 64 KiB message from port 1024 to
  * port 5000 of its host and gets 64 bytes back. Its table then has one entry
@@ -48,6 +52,7 @@
  */
 #include "credit.bpf.h"
 #include "event.bpf.h"
+#include "match.bpf.h"
 
 char _license[] SEC("license") = "GPL";
 
@@ -122,6 +127,7 @@ static __always_inline bool still_judged(struct __sk_buff *skb,
 /* One store, so that no answer can get another policy's generation. */
 static __always_inline __u32 judge(struct __sk_buff *skb,
 				   struct vsfq_policy *p,
+				   struct vsfq_device_stats *dev,
 				   struct vsfq_flow_stats *stats,
 				   struct vsfq_flow_key *key, bool opens,
 				   __u32 direction)
@@ -130,16 +136,14 @@ static __always_inline __u32 judge(struct __sk_buff *skb,
 	__u64 judged;
 
 	if (!stats)
-		return match(skb, p, key, direction);
-	if (opens)
-		stats->opened = direction;
-	else
+		return match(skb, p, key, direction, dev);
+	if (!opens)
 		direction = stats->opened % VSFQ_NR_DIRECTIONS;
 	judged = stats->judged[direction];
 	if ((datagram || !opens) &&
 	    still_judged(skb, p, stats, judged, datagram))
 		return judged & VSFQ_JUDGED_MASK;
-	judged = match(skb, p, key, direction);
+	judged = match(skb, p, key, direction, dev);
 	if (judged & VSFQ_JUDGED_OWNER)
 		stats->cgroup = bpf_skb_cgroup_id(skb);
 	stats->judged[direction] = p->generation |
@@ -179,6 +183,37 @@ static __always_inline void count_flow(struct __sk_buff *skb,
 	find_owner(skb, stats, begins);
 }
 
+/*
+ * Credit alone, which nobody is shown, does not say that a connection is open,
+ * but all else does that does not end it or ask for it.
+ */
+static __always_inline void follow(struct vsfq_device_stats *dev,
+				   struct vsfq_flow_stats *stats,
+				   struct vsfq_flow_key *key, __u32 op)
+{
+	if (op == VSOCK_OP_RST || op == VSOCK_OP_SHUTDOWN) {
+		if (stats->state == VSFQ_FLOW_OPEN)
+			event_connection(dev, key, stats, VSFQ_CLOSE);
+		if (stats->state == VSFQ_FLOW_OPEN)
+			stats->state = VSFQ_FLOW_CLOSED;
+	} else if (stats->state == VSFQ_FLOW_NEW && op != VSOCK_OP_REQUEST) {
+		stats->state = VSFQ_FLOW_OPEN;
+		if (op == VSOCK_OP_RESPONSE)
+			event_connection(dev, key, stats, VSFQ_CONNECT);
+	}
+}
+
+/* The ports of a connection that was closed may serve another one. */
+static __always_inline void begin(struct vsfq_flow_stats *stats, bool egress)
+{
+	if (stats->state == VSFQ_FLOW_CLOSED) {
+		__builtin_memset(&stats->sent, 0, sizeof(stats->sent));
+		__builtin_memset(&stats->received, 0, sizeof(stats->received));
+	}
+	stats->state = VSFQ_FLOW_NEW;
+	stats->opened = egress;
+}
+
 static __always_inline void count_stall(struct vsfq_class_stats *cs,
 					struct vsfq_flow_stats *stats)
 {
@@ -209,7 +244,7 @@ static __always_inline int account(struct __sk_buff *skb, bool egress)
 	struct vsock_tuple tuple;
 	struct vsfq_policy *p;
 	__u32 class, judged, op, zero = 0;
-	bool opens;
+	bool opens, connection;
 
 	dev = bpf_map_lookup_elem(&device, &zero);
 	if (!dev)
@@ -222,13 +257,16 @@ static __always_inline int account(struct __sk_buff *skb, bool egress)
 	}
 	class = vsock_class(tuple.type);
 	opens = vsock_opens(tuple.type, op);
+	connection = class == VSFQ_CLASS_STREAM;
 	key = flow_key(&tuple, egress);
 	stats = flow_stats(&key, egress);
+	if (stats && connection && opens)
+		begin(stats, egress);
 	p = policy_in_force();
 	if (p) {
-		judged = judge(skb, p, stats, &key, opens, egress);
-		if (opens && VSFQ_JUDGED_LOG(judged))
-			event_send(dev, &key, judged, egress);
+		judged = judge(skb, p, dev, stats, &key, opens, egress);
+		if (opens)
+			event_judged(dev, &key, egress, judged);
 		if (opens && VSFQ_JUDGED_VERDICT(judged) >= VSFQ_REJECT) {
 			__sync_fetch_and_add(&dev->refused[egress], 1);
 			return TCX_DROP;
@@ -244,6 +282,8 @@ static __always_inline int account(struct __sk_buff *skb, bool egress)
 		count_stall(cs, stats);
 	count_flow(skb, dev, stats, class,
 		   op == VSOCK_OP_REQUEST || op == VSOCK_OP_RESPONSE, egress);
+	if (stats && connection)
+		follow(dev, stats, &key, op);
 	if (egress)
 		skb->tc_index = VSFQ_TC_MARK | class;
 	return TCX_NEXT;

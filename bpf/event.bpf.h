@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Events go to a ring that all programs of this machine share. Nobody need
- * listen: the ring then fills up, and what follows is counted and forgotten,
- * at the price of a try for each of the few events that the limit lets by.
+ * listen: the ring then fills up, and what follows is forgotten, at the price
+ * of a try for each of the few events that the limit lets by.
  */
 #ifndef EVENT_BPF_H
 #define EVENT_BPF_H
 
-#include "match.bpf.h"
+#include "vsock.bpf.h"
 #include "event.h"
 
 struct {
@@ -15,51 +15,86 @@ struct {
 	__uint(max_entries, VSFQ_EVENT_BYTES);
 } events SEC(".maps");
 
-/* So that a guest that tries port after port cannot keep us busy. */
+/*
+ * So that a guest that tries port after port cannot keep us busy, nor take the
+ * place of what a rule asked for.
+ */
 static __always_inline bool event_allowed(struct vsfq_device_stats *dev,
-					  __u64 now)
+					  __u64 now, bool asked)
 {
 	__u64 second = now >> 30;
 
 	/* If two CPUs begin a second at once a few events more come through. */
 	if (dev->event_second != second) {
 		dev->event_second = second;
-		dev->events = 0;
+		dev->events[0] = 0;
+		dev->events[1] = 0;
 	}
-	return __sync_fetch_and_add(&dev->events, 1) < VSFQ_EVENT_RATE;
+	return __sync_fetch_and_add(&dev->events[asked], 1) < VSFQ_EVENT_RATE;
 }
 
-static __always_inline void event_fill(struct vsfq_event *e, __u64 now,
-				       struct vsfq_flow_key *key, __u32 judged,
-				       __u32 direction)
+static __always_inline struct vsfq_event *
+event_new(struct vsfq_device_stats *dev, struct vsfq_flow_key *key,
+	  __u32 direction, __u32 what, bool asked)
 {
-	const volatile __u64 *name = (const volatile __u64 *)device_name;
-	__u64 *device = (__u64 *)e->device;
+	const __u64 *name = (const __u64 *)dev->name;
+	__u64 now = bpf_ktime_get_ns(), *device;
+	struct vsfq_event *e;
 
-	e->time = now;
-	e->flow = *key;
-	e->rule = VSFQ_JUDGED_LOG(judged);
+	if (!event_allowed(dev, now, asked))
+		return NULL;
+	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+	if (!e)
+		return NULL;
+	device = (__u64 *)e->device;
 	device[0] = name[0];
 	device[1] = name[1];
+	e->time = now;
+	e->flow = *key;
 	e->direction = direction;
-	e->verdict = VSFQ_JUDGED_VERDICT(judged);
-	e->class = VSFQ_JUDGED_CLASS(judged);
+	e->what = what;
+	return e;
 }
 
-static __always_inline void event_send(struct vsfq_device_stats *dev,
-				       struct vsfq_flow_key *key, __u32 judged,
-				       __u32 direction)
+/* Of what was judged just now: if it was refused, or a rule asks for it. */
+static __always_inline void event_judged(struct vsfq_device_stats *dev,
+					 struct vsfq_flow_key *key,
+					 __u32 direction, __u32 judged)
 {
-	__u64 now = bpf_ktime_get_ns();
-	struct vsfq_event *e = NULL;
+	__u32 verdict = VSFQ_JUDGED_VERDICT(judged);
+	__u32 rule = VSFQ_JUDGED_RULE(judged);
+	bool asked = judged & VSFQ_JUDGED_LOG;
+	struct vsfq_event *e;
 
-	if (event_allowed(dev, now))
-		e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+	if (!rule || (!asked && verdict < VSFQ_REJECT))
+		return;
+	e = event_new(dev, key, direction, verdict, asked);
 	if (!e) {
-		__sync_fetch_and_add(&dev->unlogged, 1);
+		if (asked)
+			__sync_fetch_and_add(&dev->unlogged, 1);
 		return;
 	}
-	event_fill(e, now, key, judged, direction);
+	e->rule = rule == VSFQ_BY_DEFAULT ? 0 : rule;
+	e->class = VSFQ_JUDGED_CLASS(judged);
+	e->sent = 0;
+	e->received = 0;
+	bpf_ringbuf_submit(e, 0);
+}
+
+/* A connection was made or closed. */
+static __always_inline void event_connection(struct vsfq_device_stats *dev,
+					     struct vsfq_flow_key *key,
+					     struct vsfq_flow_stats *stats,
+					     __u32 what)
+{
+	struct vsfq_event *e = event_new(dev, key, stats->opened, what, false);
+
+	if (!e)
+		return;
+	e->rule = 0;
+	e->class = stats->class;
+	e->sent = stats->sent.bytes;
+	e->received = stats->received.bytes;
 	bpf_ringbuf_submit(e, 0);
 }
 

@@ -16,7 +16,6 @@
 #define VSFQ_MAX_RATE		1000000000000ULL	/* bytes per second */
 #define VSFQ_MIN_BURST		65580	/* bytes: the largest packet */
 #define VSFQ_MAX_BURST		(1 << 30)
-#define VSFQ_NAME_SIZE		16
 #define VSFQ_CGROUP_SIZE	240
 
 enum vsfq_direction {
@@ -28,7 +27,7 @@ enum vsfq_direction {
 enum vsfq_verdict {
 	VSFQ_ACCEPT,			/* in the default class of its type */
 	VSFQ_CLASS,			/* in this class */
-	VSFQ_REJECT,			/* a RST; a datagram is dropped */
+	VSFQ_REJECT,			/* in: a RST; out: an error at once */
 	VSFQ_DROP,
 	VSFQ_NR_VERDICTS,
 };
@@ -76,7 +75,8 @@ struct vsfq_policy {
 	__u64 generation;		/* never used twice, low 16 bits 0 */
 	__u32 rules;
 	__u8 defaults[VSFQ_NR_DIRECTIONS];	/* enum vsfq_verdict */
-	__u8 unused[2];
+	__u8 rejects_out;		/* something in it does */
+	__u8 unused;
 	struct vsfq_class_settings class[VSFQ_MAX_CLASSES];
 	struct vsfq_cgroup cgroup[VSFQ_MAX_CGROUPS];
 	struct vsfq_rule rule[VSFQ_MAX_RULES];
@@ -89,8 +89,13 @@ struct vsfq_policy {
 #define VSFQ_JUDGED_VERDICT(judged)	((judged) >> 8 & 0x7f)
 #define VSFQ_JUDGED_CLASS(judged)	((judged) & 0xff)
 
-/* Beside it match() returns which rule wants an event, from 1; 0 is none. */
-#define VSFQ_JUDGED_BY(rule)		((__u32)(rule) << 16)
-#define VSFQ_JUDGED_LOG(judged)		((judged) >> 16)
+/*
+ * Beside it match() returns which rule it was, from 1, VSFQ_BY_DEFAULT if none,
+ * and whether that wants an event. What a flow remembers says neither.
+ */
+#define VSFQ_BY_DEFAULT		(VSFQ_MAX_RULES + 1)
+#define VSFQ_JUDGED_BY(rule)	((__u32)(rule) << 16)
+#define VSFQ_JUDGED_RULE(judged)	((judged) >> 16 & 0x7ff)
+#define VSFQ_JUDGED_LOG		0x80000000
 
 #endif

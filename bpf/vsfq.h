@@ -8,6 +8,7 @@
 
 #define VSFQ_OVERHEAD		16384	/* default cost of a packet in bytes */
 
+#define VSFQ_MAX_DEVICES	1024	/* vsock devices on a machine */
 #define VSFQ_MAX_QUEUES		256	/* qdiscs of kind vsfq on a machine */
 #define VSFQ_MAX_PACKETS	65536	/* packets queued in all of them */
 #define VSFQ_MAX_FLOWS		16384	/* flows scheduled at one time */
@@ -16,6 +17,7 @@
 #define VSFQ_NR_BUCKETS		32	/* of a log2 histogram of usecs */
 #define VSFQ_NR_LEVELS		32	/* of flows sorted by log2 of memory */
 #define VSFQ_MAX_CLASSES	16	/* of a policy, the default two included */
+#define VSFQ_NAME_SIZE		16	/* of a class or a device */
 
 #define VSFQ_LIMIT_DATAGRAMS	1000	/* of a class, unless the policy says */
 #define VSFQ_LIMIT_MEMORY	(4 << 20)
@@ -63,7 +65,14 @@ struct vsfq_flow_stats {
 	__u64 judged[2];		/* in, out: see policy.h */
 	__u32 uid;
 	__u16 class;
-	__u16 opened;			/* enum vsfq_direction, of a connection */
+	__u8 opened;			/* enum vsfq_direction: who began */
+	__u8 state;			/* of a connection: enum vsfq_flow_state */
+};
+
+enum vsfq_flow_state {
+	VSFQ_FLOW_NEW,			/* nobody has answered, for all we know */
+	VSFQ_FLOW_OPEN,
+	VSFQ_FLOW_CLOSED,
 };
 
 struct vsfq_class_stats {
@@ -73,6 +82,9 @@ struct vsfq_class_stats {
 };
 
 struct vsfq_device_stats {
+	char name[VSFQ_NAME_SIZE];	/* aligned, for rules that name one */
+	__u32 local_cid;
+	__u32 peer_cid;			/* VSFQ_ANY_CID: all that are not ours */
 	struct vsfq_stats sent;
 	struct vsfq_stats received;
 	__u64 foreign;			/* packets without a vsock header */
@@ -80,8 +92,10 @@ struct vsfq_device_stats {
 	__u64 refused[2];		/* by the policy, in and out */
 	__u64 unlogged;			/* events too many, see event.h */
 	__u64 event_second;		/* of 2^30 ns, and how many in it */
-	__u64 events;
+	__u64 events[2];		/* that a rule asked for, and others */
 };
+
+#define VSFQ_ANY_CID		0xffffffff
 
 /* The scheduler's map "queues": one entry per qdisc of kind vsfq. */
 

@@ -23,7 +23,11 @@
 
 #define VSOCK_OP_REQUEST	1
 #define VSOCK_OP_RESPONSE	2
+#define VSOCK_OP_RST		3
+#define VSOCK_OP_SHUTDOWN	4
 #define VSOCK_OP_RW		5
+
+#define VSOCK_SHUTDOWN_BOTH	3	/* flags */
 
 /* As in linux/virtio_vsock.h, little endian, without padding. */
 struct vsock_hdr {
@@ -85,6 +89,10 @@ static __always_inline bool vsock_parse(struct __sk_buff *skb,
 	tuple->dst_port = vsock_le32(hdr->dst_port);
 	tuple->type = vsock_le16(hdr->type);
 	*op = vsock_le16(hdr->op);
+	/* To close one direction is the end of nothing. */
+	if (*op == VSOCK_OP_SHUTDOWN && ~vsock_le32(hdr->flags) &
+	    VSOCK_SHUTDOWN_BOTH)
+		*op = VSOCK_OP_RW;
 	return true;
 }
 

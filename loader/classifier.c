@@ -2,6 +2,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 static const char * const directions[] = { "egress", "ingress" };
 
 #define NR_DIRECTIONS	2
+#define CID_HOST	2
 
 static int link_info(const char *name, const char *direction,
 		     struct bpf_link_info *info)
@@ -152,8 +154,7 @@ static int attach(const struct device *dev, struct classify *skel)
 	return err;
 }
 
-static struct classify *open_skeleton(const struct device *dev,
-				      unsigned int overhead)
+static struct classify *open_skeleton(unsigned int overhead)
 {
 	struct classify *skel = classify__open();
 	const void *elf;
@@ -163,11 +164,30 @@ static struct classify *open_skeleton(const struct device *dev,
 		return NULL;
 	elf = classify__elf_bytes(&size);
 	skel->rodata->build = pins_build(elf, size);
-	/* A whole one: shorter than IFNAMSIZ, which is the size of both. */
-	strcpy((char *)skel->rodata->device_name, dev->name);
 	if (overhead)
 		skel->rodata->overhead = overhead;
 	return skel;
+}
+
+/*
+ * Before it has counted anything: which device it is, as rules see it. What the
+ * version before has counted says so already.
+ */
+static int describe(const struct device *dev, struct classify *skel)
+{
+	int fd = bpf_map__fd(skel->maps.device);
+	struct vsfq_device_stats stats;
+	__u32 zero = 0, cid = 0;
+	int err = bpf_map_lookup_elem(fd, &zero, &stats);
+
+	if (err || *stats.name)
+		return err;
+	sscanf(dev->port, "cid%u", &cid);
+	stats.local_cid = dev->guest ? cid : CID_HOST;
+	stats.peer_cid = dev->guest ? VSFQ_ANY_CID : cid;
+	/* A whole one: shorter than IFNAMSIZ, which is the size of both. */
+	strcpy(stats.name, dev->name);
+	return bpf_map_update_elem(fd, &zero, &stats, BPF_ANY);
 }
 
 /*
@@ -195,7 +215,7 @@ static int load(const struct device *dev, struct classify *skel)
 {
 	return policy_map_share(skel->maps.policy) ?:
 	       events_share(skel->maps.events) ?: keep_counters(dev, skel) ?:
-	       classify__load(skel);
+	       classify__load(skel) ?: describe(dev, skel);
 }
 
 int classifier_attach(const struct device *dev, unsigned int overhead)
@@ -203,7 +223,7 @@ int classifier_attach(const struct device *dev, unsigned int overhead)
 	struct classify *skel;
 	int err;
 
-	skel = open_skeleton(dev, overhead);
+	skel = open_skeleton(overhead);
 	if (!skel)
 		return -errno;
 	if (classifier_ifindex(dev->name) == dev->ifindex &&

@@ -22,6 +22,10 @@ static int read_attribute(const struct nlattr *attr, void *data)
 		snprintf(dev->name, sizeof(dev->name), "%s",
 			 mnl_attr_get_str(attr));
 		break;
+	case IFLA_PARENT_DEV_NAME:
+		/* virtio's; that of a host is software. */
+		dev->guest = true;
+		break;
 	case IFLA_PHYS_PORT_NAME:
 		snprintf(dev->port, sizeof(dev->port), "%.*s", length,
 			 mnl_attr_get_str(attr));

@@ -3,16 +3,20 @@
 #ifndef LOADER_DEVICE_H
 #define LOADER_DEVICE_H
 
+#include <linux/types.h>
 #include <net/if.h>
 #include <stdbool.h>
 
-#define MAX_DEVICES	1024
+#include "../bpf/vsfq.h"
+
+#define MAX_DEVICES	VSFQ_MAX_DEVICES
 
 struct device {
 	int ifindex;
 	bool up;
 	char name[IFNAMSIZ];
-	char port[32];		/* "cid42", empty if not told */
+	bool guest;		/* it leads to a host, not to a guest */
+	char port[32];		/* "cid42", the guest's; empty if not told */
 };
 
 struct devices {

@@ -42,10 +42,20 @@ static void print_time(const struct vsfq_event *e, char *text, size_t size)
 	snprintf(text, size, "%s.%06lldZ", date, at % NSECS / 1000);
 }
 
-static const char *verdict(const struct vsfq_event *e)
+/* As the user says it and reads it; one word may stand for two events. */
+static const struct policy_word events[] = {
+	{ "accept", VSFQ_ACCEPT },
+	{ "accept", VSFQ_CLASS },
+	{ "reject", VSFQ_REJECT },
+	{ "drop", VSFQ_DROP },
+	{ "connect", VSFQ_CONNECT },
+	{ "close", VSFQ_CLOSE },
+	{ }
+};
+
+static const char *what(const struct vsfq_event *e)
 {
-	return policy_word(policy_verdicts, e->verdict == VSFQ_CLASS ?
-					    VSFQ_ACCEPT : e->verdict);
+	return policy_word(events, e->what);
 }
 
 static void print_text(const struct vsfq_event *e, const char *time)
@@ -53,29 +63,43 @@ static void print_text(const struct vsfq_event *e, const char *time)
 	const struct vsfq_flow_key *f = &e->flow;
 	const char *guest = guest_name(f->peer_cid);
 
-	printf("%s %s %s %s %s local %u:%u peer %u:%u rule %u%s%s\n", time,
-	       e->device, policy_word(policy_directions, e->direction),
-	       policy_word(policy_types, f->type), verdict(e), f->local_cid,
-	       f->local_port, f->peer_cid, f->peer_port, e->rule,
-	       guest ? " guest " : "", guest ?: "");
+	printf("%s %s %s %s %s local %u:%u peer %u:%u", time, e->device,
+	       policy_word(policy_directions, e->direction),
+	       policy_word(policy_types, f->type), what(e), f->local_cid,
+	       f->local_port, f->peer_cid, f->peer_port);
+	if (e->rule)
+		printf(" rule %u", e->rule);
+	else if (e->what < VSFQ_NR_VERDICTS)
+		printf(" default");
+	if (e->what == VSFQ_CLOSE)
+		printf(" sent %llu received %llu", e->sent, e->received);
+	if (guest)
+		printf(" guest %s", guest);
+	putchar('\n');
 }
 
 static void print_json(const struct vsfq_event *e, const char *time)
 {
 	const struct vsfq_flow_key *f = &e->flow;
 	json_t *event = json_pack(
-		"{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s*}",
+		"{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s*}",
 		"time", time, "device", e->device,
 		"direction", policy_word(policy_directions, e->direction),
 		"type", policy_word(policy_types, f->type),
-		"verdict", verdict(e),
+		"event", what(e),
 		"local_cid", (json_int_t)f->local_cid,
 		"local_port", (json_int_t)f->local_port,
 		"peer_cid", (json_int_t)f->peer_cid,
 		"peer_port", (json_int_t)f->peer_port,
-		"rule", (json_int_t)e->rule,
 		"guest", guest_name(f->peer_cid));
 
+	if (e->what < VSFQ_NR_VERDICTS)
+		json_object_set_new(event, "rule", json_integer(e->rule));
+	if (e->what == VSFQ_CLOSE) {
+		json_object_set_new(event, "sent", json_integer(e->sent));
+		json_object_set_new(event, "received",
+				    json_integer(e->received));
+	}
 	json_dumpf(event, stdout, JSON_COMPACT);
 	putchar('\n');
 	json_decref(event);
@@ -83,6 +107,7 @@ static void print_json(const struct vsfq_event *e, const char *time)
 
 struct monitor {
 	const struct options *opt;
+	const char *only;	/* what it shows, NULL: everything */
 	bool listening;		/* what came before is old */
 };
 
@@ -92,7 +117,8 @@ static int print_event(void *data, void *event, size_t size)
 	char time[48];
 
 	/* Another size is another version's, still attached to a device. */
-	if (!m->listening || size != sizeof(struct vsfq_event))
+	if (!m->listening || size != sizeof(struct vsfq_event) ||
+	    (m->only && strcmp(m->only, what(event))))
 		return 0;
 	print_time(event, time, sizeof(time));
 	if (m->opt->json)
@@ -117,10 +143,10 @@ static int follow(struct ring_buffer *ring, const sigset_t *signals)
 	return ret < 0 ? ret : 0;
 }
 
-static int print_events(const struct options *opt, int fd,
+static int print_events(const struct options *opt, const char *only, int fd,
 			const sigset_t *signals)
 {
-	struct monitor m = { .opt = opt };
+	struct monitor m = { .opt = opt, .only = only };
 	struct ring_buffer *ring;
 	int err;
 
@@ -140,14 +166,20 @@ int command_monitor(const struct options *opt, char **arguments)
 {
 	int fd, lock, err;
 	sigset_t signals;
+	__u32 value;
 
+	if (arguments[0] && policy_read_word(events, arguments[0], &value)) {
+		complain(opt, "not an event \"%s\" (try: vsfq help)",
+			 arguments[0]);
+		return EXIT_USAGE;
+	}
 	stop_on_signals(&signals);
 	fd = events_listen(&lock);
 	if (fd < 0)
 		return complain(opt, "cannot monitor: %s", fd == -EBUSY ?
 				"another vsfq monitor is running" :
 				reason(fd));
-	err = print_events(opt, fd, &signals);
+	err = print_events(opt, arguments[0], fd, &signals);
 	close(fd);
 	close(lock);
 	pins_lock();

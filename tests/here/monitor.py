@@ -27,14 +27,15 @@ class Logged(Policies):
             t.skip("this machine has no tun")
         self.write("policy", LOGGED)
 
-    def listen(self, options, *commands):
+    def listen(self, options, *commands, event=""):
         """Return what the monitor said until the commands were done."""
         tool, pins = self.t.tool("bpftool"), "/sys/fs/bpf/vsfq"
         output = self.run(
             "vsfq apply policy || exit",
             "$here/tests/sight/fake.py vsock0 && ip link set vsock0 up || "
             "exit 77",
-            "$here/%s -v %s monitor > said 2> notes &" % (VSFQ, options),
+            "$here/%s -v %s monitor %s > said 2> notes &" %
+            (VSFQ, options, event),
             "pid=$!",
             "until grep -qs listening notes; do sleep 0.1; done",
             "%s prog loadall $here/build/classify.bpf.o /sys/fs/bpf/c "
@@ -70,12 +71,42 @@ def test_events(t):
     common = {"device": "", "direction": "out", "local_cid": 3,
               "peer_cid": 2, "peer_port": 5000}
     t.equal(events, [{**common, "type": kind, "local_port": port,
-                      "verdict": verdict, "rule": rule}
-                     for kind, port, verdict, rule in (
+                      "event": event, "rule": rule}
+                     for kind, port, event, rule in (
                          ("seqpacket", 1024, "drop", 2),
                          ("dgram", 1024, "accept", 4),
                          ("dgram", 1025, "drop", 3),
                          ("seqpacket", 1024, "drop", 2))], "events")
+
+
+def without_time(output):
+    return [{k: v for k, v in json.loads(line).items() if k != "time"}
+            for line in output.splitlines() if line.startswith("{")]
+
+
+def test_connections(t):
+    """When one is accepted and when it ends, with its bytes, whatever the
+    policy; once each, and not of what was refused or is not known."""
+    common = {"device": "", "direction": "out", "type": "stream",
+              "local_cid": 3, "local_port": 1024, "peer_cid": 2,
+              "peer_port": 5000}
+    send = "$here/tests/sight/send.py vsock0 "
+    kinds = "stream", "accept", "accept", "reset", "reset"
+    connect = {**common, "event": "connect"}
+    close = {**common, "event": "close", "received": 0}
+    for event, want in (
+            ("", [connect, {**close, "sent": 4 * 44}, connect,
+                  {**close, "sent": 3 * 44}]),
+            ("close", [{**close, "sent": 4 * 44}, {**close, "sent": 3 * 44}]),
+            ("reject", [])):
+        with tempfile.TemporaryDirectory() as top:
+            output = Logged(t, top).listen(
+                "-j", *[send + kind + " 1" for kind in kinds],
+                # Other sockets, that happen to have the same ports.
+                *[send + kind + " 1" for kind in ("stream", "accept",
+                                                  "reset")],
+                send + "reset 3", event=event)
+        t.equal(without_time(output), want, "events " + event)
 
 
 def test_text(t):
@@ -89,6 +120,17 @@ def test_text(t):
             send + "dgram 1")
     t.check(re.fullmatch(r"status 0\n\S+Z  out dgram accept local 3:1024"
                          r" peer 2:5000 rule 4\n", output), output)
+    with tempfile.TemporaryDirectory() as top:
+        p = Logged(t, top)
+        p.write("policy", "default-out = drop\n"
+                "rule { type = stream  verdict = accept }\n")
+        output = p.listen("", *[send + kind + " 1" for kind in (
+            "dgram", "accept", "reset")])
+    where = " local 3:1024 peer 2:5000"
+    t.equal([line.split("Z  ")[1] for line in output.splitlines()[1:]],
+            ["out dgram drop%s default" % where,
+             "out stream connect" + where,
+             "out stream close%s sent 88 received 0" % where], "lines")
 
 
 def test_alone(t):

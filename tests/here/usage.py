@@ -38,6 +38,7 @@ def test_vsfq_usage(t):
             "metrics now": '"now"',
             "doctor now": '"now"',
             "monitor now": '"now"',
+            "monitor close now": '"now"',
             "top one two": '"two"',
             "top -c 0": '"0"',
             "top -c x": '"x"',

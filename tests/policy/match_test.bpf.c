@@ -5,6 +5,7 @@
 char _license[] SEC("license") = "GPL";
 
 struct vsfq_flow_key key;
+struct vsfq_device_stats dev;
 __u32 direction;
 
 SEC("tc")
@@ -12,5 +13,5 @@ int ask(struct __sk_buff *skb)
 {
 	struct vsfq_policy *p = policy_in_force();
 
-	return p ? match(skb, p, &key, direction) : -1;
+	return p ? match(skb, p, &key, direction, &dev) : -1;
 }

@@ -1,9 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Send connection requests, datagrams, or data of seqpacket connections out of
-a vsock device, each from another port, from 1024 on, to port 5000 of CID 2.
+"""Send connection requests, datagrams, or what else passes between the sockets
+of a connection out of a vsock device, each from another port, from 1024 on, to
+port 5000 of CID 2.
 
-usage: tests/sight/send.py DEVICE stream|seqpacket|dgram|data COUNT
+usage: tests/sight/send.py DEVICE KIND COUNT
+	stream, seqpacket	requests
+	accept, reset		answers to those of streams
+	data			of seqpacket connections
+	dgram
 """
 import socket
 import struct
@@ -11,9 +16,9 @@ import sys
 
 ETH_P_VSOCK = 0x00fb
 HEADER = struct.Struct("<QQIIIHHIII")
-REQUEST, RW = 1, 5
+REQUEST, RESPONSE, RST, RW = 1, 2, 3, 5
 KINDS = {"stream": (1, REQUEST), "seqpacket": (2, REQUEST), "dgram": (3, RW),
-         "data": (2, RW)}
+         "data": (2, RW), "accept": (1, RESPONSE), "reset": (1, RST)}
 
 name, kind, count = sys.argv[1:]
 with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0) as s:

@@ -223,8 +223,8 @@ rule { direction = in   local-port = 5063   log = yes  class = logged }
 
 
 def test_monitor(t):
-    """Each verdict on the guest, in both directions: who asked and what he
-    got, and no word of others."""
+    """Each verdict on the guest, in both directions, and each connection: who
+    asked and what he got, and that it ended."""
     vm, other = t.bed.guest, t.bed.host
     t.run(vm, "cat > /run/logged.conf <<'EOF'\n%s\nEOF" % LOGGED)
     t.cleanup(vm, VSFQ + " policy clear")
@@ -239,13 +239,21 @@ def test_monitor(t):
     events = [json.loads(line) for line in job.output.splitlines()
               if line.startswith("{")]
     t.equal({e["device"] for e in events}, {GUEST_DEV}, "devices")
-    t.equal({(e["direction"], e["type"], e["verdict"], e["rule"],
+    t.equal({(e["direction"], e["type"], e["event"], e.get("rule"),
               e["local_port"] if e["direction"] == "in" else e["peer_port"])
              for e in events},
             {("in", "stream", "reject", 1, 5061),
              ("out", "stream", "drop", 2, 5062),
              ("out", "dgram", "drop", 2, 5062),
-             ("in", "stream", "accept", 3, 5063)}, "events")
+             ("in", "stream", "accept", 3, 5063),
+             ("in", "stream", "connect", None, 5063),
+             ("in", "stream", "close", None, 5063),
+             ("in", "stream", "connect", None, 5064),
+             ("in", "stream", "close", None, 5064)}, "events")
+    # A request, "hello" and what closes, and their answers.
+    for e in events:
+        t.check(e["event"] != "close" or
+                min(e["sent"], e["received"]) >= 2 * 44 + 5, "%r" % e)
     t.run(vm, "%s detach all; ls /sys/fs/bpf/vsfq" % VSFQ)
     t.run(vm, "%s policy clear; ls /sys/fs/bpf | grep vsfq" % VSFQ, status=1)
 
