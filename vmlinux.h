@@ -100,6 +100,7 @@ struct Qdisc_ops {
 
 struct sock_common {
 	__u16 skc_family;
+	__u8 skc_state;
 };
 
 struct sock_cgroup_data {
@@ -112,15 +113,34 @@ struct sock {
 };
 
 struct cgroup {
+	__s32 level;
 	struct kernfs_node *kn;
+	struct cgroup *ancestors[0];
 };
 
 struct kernfs_node {
 	__u64 id;
 };
 
+struct socket {
+	__s16 type;
+	struct sock *sk;
+};
+
+struct sockaddr_vm {
+	__u16 svm_family;
+};
+
 struct vsock_sock {
+	struct sock sk;
+	struct sockaddr_vm local_addr;
+	struct sockaddr_vm remote_addr;
 	void *trans;
+};
+
+struct msghdr {
+	void *msg_name;
+	__s32 msg_namelen;
 };
 
 struct virtio_vsock_sock {

@@ -4,6 +4,7 @@
 
 #include "choose.h"
 #include "classifier.h"
+#include "connect.h"
 #include "device.h"
 #include "events.h"
 #include "pins.h"
@@ -56,27 +57,34 @@ static int attach_devices(const struct options *opt,
 	return ret;
 }
 
+/* What nobody needs if nothing is attached. */
+static void undo(int sched)
+{
+	connect_forget();
+	if (sched == SCHED_NEW && !pins_any())
+		sched_unregister();
+	events_forget();
+	policy_map_forget();
+	pins_cleanup();
+}
+
 int command_attach(const struct options *opt, char **arguments)
 {
 	static struct devices list;
-	int ret, sched;
+	int ret, err, sched;
 
 	ret = choose_devices(opt, "attach", arguments[0], &list);
 	if (ret != EXIT_DONE)
 		return ret;
 	sched = sched_register(opt->overhead);
-	if (sched < 0) {
-		policy_map_forget();
-		pins_cleanup();
-		return complain(opt, "cannot attach \"%s\": %s", arguments[0],
-				reason(sched));
-	}
-	ret = attach_devices(opt, &list, sched);
-	if (ret != EXIT_DONE && sched == SCHED_NEW && !pins_any()) {
-		sched_unregister();
-		events_forget();
-		policy_map_forget();
-		pins_cleanup();
-	}
+	err = sched < 0 ? sched : connect_attach();
+	ret = err ? complain(opt, "cannot attach \"%s\": %s", arguments[0],
+			     reason(err)) : attach_devices(opt, &list, sched);
+	err = err ?: connect_refresh();
+	if (err && ret == EXIT_DONE)
+		ret = complain(opt, "cannot tell what refuses connect() which devices there are: %s",
+			       reason(err));
+	if (ret != EXIT_DONE)
+		undo(sched);
 	return ret;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "classifier.h"
+#include "connect.h"
 #include "events.h"
 #include "pins.h"
 #include "policy_map.h"
@@ -47,8 +48,13 @@ static int detach_device(const char *name, void *data)
 static int unregister_unused(const struct options *opt)
 {
 	bool used = pins_any();
-	int err = 0;
+	int err;
 
+	connect_forget();
+	err = connect_refresh();
+	if (err)
+		return complain(opt, "cannot tell what refuses connect() which devices there are: %s",
+				reason(err));
 	if (!used)
 		err = qdisc_any(&used);
 	if (!err && !used)

@@ -70,6 +70,18 @@ static void look_at_kernel(json_t *findings)
 		       "CONFIG_NET_XGRESS");
 }
 
+static void look_at_lsm(json_t *findings)
+{
+	if (kernel_has_bpf_lsm()) {
+		finding_add(findings, FINDING_OK, "kernel", "has the BPF LSM");
+		return;
+	}
+	finding_add(findings, FINDING_WARNING, "kernel",
+		    "has no BPF LSM: what the policy rejects on its way out is dropped");
+	finding_fix(findings,
+		    "a kernel with CONFIG_BPF_LSM, and bpf in lsm= of its command line");
+}
+
 static void look_at_file_system(json_t *findings)
 {
 	bool there = pins_mounted();
@@ -140,6 +152,7 @@ void doctor_machine(json_t *findings)
 {
 	look_at_patches(findings);
 	look_at_kernel(findings);
+	look_at_lsm(findings);
 	look_at_file_system(findings);
 	look_at_capabilities(findings);
 }

@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include "classifier.h"
+#include "connect.h"
 #include "doctor.h"
 #include "finding.h"
+#include "kernel.h"
 #include "pins.h"
 #include "policy.h"
 #include "policy_change.h"
@@ -84,6 +86,27 @@ static void look_at_qdisc(json_t *findings)
 	finding_fix(findings, "vsfq attach all");
 }
 
+/* Without a BPF LSM it cannot be there, which the machine's part tells. */
+static void look_at_connect(json_t *findings)
+{
+	if (!pins_any() || !kernel_has_bpf_lsm())
+		return;
+	if (connect_is_current()) {
+		finding_add(findings, FINDING_OK, "connect",
+			    "refused by this version of vsfq");
+		return;
+	}
+	if (pins_exist(PINS_CONNECT)) {
+		finding_add(findings, FINDING_WARNING, "connect",
+			    "refused by another version of vsfq");
+		finding_fix(findings, "vsfq attach all");
+		return;
+	}
+	finding_add(findings, FINDING_WARNING, "connect",
+		    "what the policy rejects on its way out is dropped");
+	finding_fix(findings, "vsfq -v attach all, which says why");
+}
+
 static int look_for_gone(const char *owner, void *data)
 {
 	json_t *findings = data;
@@ -100,5 +123,6 @@ void doctor_pins(json_t *findings)
 {
 	look_at_policy(findings);
 	look_at_qdisc(findings);
+	look_at_connect(findings);
 	pins_each(look_for_gone, findings);
 }

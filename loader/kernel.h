@@ -13,4 +13,7 @@ struct kernel {
 /* Returns 0, or -ENODATA if the kernel has no BTF. */
 int kernel_read(struct kernel *kernel);
 
+/* CONFIG_BPF_LSM, and "bpf" among those that were chosen at boot. */
+bool kernel_has_bpf_lsm(void);
+
 #endif

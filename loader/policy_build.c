@@ -199,8 +199,7 @@ static const char *read_default_out(struct policy_builder *b, const char *text)
 
 	wrong = policy_read_word(policy_verdicts, text, &verdict);
 	b->policy->defaults[VSFQ_OUT] = verdict;
-	if (!wrong && verdict == VSFQ_REJECT)
-		wrong = "is not possible: nothing can tell a caller (say drop)";
+	b->policy->rejects_out |= verdict == VSFQ_REJECT;
 	return wrong;
 }
 
@@ -298,9 +297,6 @@ const char *policy_build_class(struct policy_builder *b, const char *name,
 /* A verdict must be one that the kernel can carry out: see vsfq.conf(5). */
 static const char *check_verdict(const struct vsfq_rule *r)
 {
-	if (r->verdict == VSFQ_REJECT && r->directions != 1 << VSFQ_IN)
-		return "is possible with direction = in only: nothing can "
-		       "tell a caller (say drop)";
 	if (r->verdict == VSFQ_DROP && r->directions & 1 << VSFQ_IN &&
 	    r->types & CONNECTIONS)
 		return "is possible with direction = out or type = dgram only: "
@@ -330,6 +326,8 @@ const char *policy_build_rule(struct policy_builder *b, const char **option)
 	*option = NULL;
 	if (p->rules == VSFQ_MAX_RULES)
 		return "is one too many: 1024 is the limit";
+	p->rejects_out |= b->rule.verdict == VSFQ_REJECT &&
+			  b->rule.directions >> VSFQ_OUT & 1;
 	p->rule[p->rules++] = b->rule;
 	start_rule(b);
 	return NULL;

@@ -48,6 +48,9 @@ def test_kernel(t):
             finds(t, output, "ok", "kernel", "has " + what)
         else:
             finds(t, output, "problem", "kernel", "has no " + what, option)
+    if "CONFIG_BPF_LSM=y" not in config:
+        finds(t, output, "warning", "kernel", "has no BPF LSM",
+              "CONFIG_BPF_LSM")
 
 
 def test_unprivileged(t):

@@ -109,6 +109,24 @@ def test_connections(t):
         t.equal(without_time(output), want, "events " + event)
 
 
+def test_refused(t):
+    """What is refused is told without a rule that asks for it; "log" is for
+    what is not. A rule and the default."""
+    policy = "default-out = reject\n" \
+        "rule { direction = out  type = seqpacket  verdict = reject }\n" \
+        "rule { direction = out  local-port = 1024  verdict = accept }\n"
+    send = "$here/tests/sight/send.py vsock0 "
+    with tempfile.TemporaryDirectory() as top:
+        p = Logged(t, top)
+        p.write("policy", policy)
+        output = p.listen("-j", send + "seqpacket 1", send + "dgram 2",
+                          send + "dgram 2")
+    t.equal([(e["event"], e["type"], e["local_port"], e["rule"])
+             for e in without_time(output)],
+            [("reject", "seqpacket", 1024, 1), ("reject", "dgram", 1025, 0)],
+            "events")
+
+
 def test_text(t):
     """The same in a line, and what came before is not shown."""
     with tempfile.TemporaryDirectory() as top:

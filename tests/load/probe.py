@@ -4,7 +4,9 @@
 
 usage: probe.py serve TYPE:PORT...       answer there
        probe.py try TYPE:CID:PORT[:FROM]...
-                                         one line each: what was tried, then
+                                         one line each: what was tried
+                                         ("sendto": a datagram from a socket
+                                         that is not connected), then
                                          "answered", an error's name or
                                          "silent", then seconds
        probe.py hold CID PORT FILE       use a stream until FILE exists
@@ -21,7 +23,7 @@ import sys
 import time
 
 TYPES = {"stream": socket.SOCK_STREAM, "seqpacket": socket.SOCK_SEQPACKET,
-         "dgram": socket.SOCK_DGRAM}
+         "dgram": socket.SOCK_DGRAM, "sendto": socket.SOCK_DGRAM}
 PATIENCE = 4        # seconds for the answer to a datagram
 
 
@@ -71,9 +73,12 @@ def outcome(kind, cid, port, local=None):
         try:
             if local:
                 s.bind((socket.VMADDR_CID_ANY, int(local)))
-            s.settimeout(None if kind != "dgram" else PATIENCE)
-            s.connect((int(cid), int(port)))
-            s.send(b"hello")
+            s.settimeout(PATIENCE if s.type == socket.SOCK_DGRAM else None)
+            if kind == "sendto":
+                s.sendto(b"hello", (int(cid), int(port)))
+            else:
+                s.connect((int(cid), int(port)))
+                s.send(b"hello")
             return "answered" if s.recv(64) == b"hello" else "closed"
         except OSError as err:
             # A timeout of Python's own has no number.

@@ -5,21 +5,12 @@ policy takes the place of another in one step."""
 import json
 import re
 
+from firewall import (BULK, CIDS, OPEN, PROBE, QUIET, REFUSED, SEQ_OPEN,
+                      SEQ_REFUSED, SILENT, VSFQ, apply, classes, expect,
+                      others, probe, received, refused, serve, write)
 from load import GUEST_DEV, attach_all
 
 BED = "pair"
-
-VSFQ = "build/vsfq"
-PROBE = "python3 tests/load/probe.py"
-FILE = "/run/policy.conf"
-CIDS = {"host": 2, "guest 42": 42}
-OPEN, REFUSED, QUIET, BULK = 6000, 6001, 6002, 6003
-SILENT = 6009       # nobody listens there
-# Streams and seqpacket connections share their ports, datagrams have others.
-SEQ_REFUSED, SEQ_OPEN = 6004, 6005
-SERVED = " ".join(["%s:%d" % (kind, port) for kind in ("stream", "dgram")
-                   for port in (OPEN, REFUSED, QUIET, BULK)] +
-                  ["seqpacket:%d" % port for port in (SEQ_REFUSED, SEQ_OPEN)])
 
 # What a machine says to itself and to others; {open} and so on are ports.
 RULES = """
@@ -31,58 +22,6 @@ rule { type = dgram     remote-port = {quiet}    verdict = drop }
 rule { direction = in   local-port = 6003    class = bulk }
 rule { direction = out  remote-port = 6003   class = bulk }
 """
-
-
-def filled(text):
-    for name, port in (("open", OPEN), ("refused", REFUSED),
-                       ("quiet", QUIET), ("silent", SILENT)):
-        text = text.replace("{%s}" % name, str(port))
-    return text
-
-
-def write(t, vm, text, path=FILE):
-    t.run(vm, "cat > %s <<'EOF'\n%s\nEOF" % (path, filled(text)))
-
-
-def apply(t, vm, text, path=FILE):
-    write(t, vm, text, path)
-    t.cleanup(vm, VSFQ + " policy clear")
-    t.run(vm, "%s apply %s" % (VSFQ, path))
-
-
-def serve(t, vm):
-    t.start_server(vm, "%s serve %s" % (PROBE, SERVED), "serving")
-
-
-def probe(t, vm, cid, *probes):
-    """Returns {(type, port): (what happened, seconds)}."""
-    output = t.run(vm, "%s try %s" % (PROBE, " ".join(
-        "%s:%d:%d" % (kind, cid, port) for kind, port in probes)), limit=90)
-    found = re.findall(r"^(\w+):\d+:(\d+) (\w+) ([\d.]+)$", output, re.M)
-    return {(kind, int(port)): (what, float(seconds))
-            for kind, port, what, seconds in found}
-
-
-def expect(t, have, want):
-    t.equal({key: what for key, (what, _) in have.items()}, want,
-            "what happened")
-
-
-def others(t):
-    return [(t.bed.guest, t.bed.host), (t.bed.host, t.bed.guest)]
-
-
-def classes(t, vm):
-    shown = json.loads(t.run(vm, VSFQ + " -j show"))
-    return {c["name"]: c for c in shown[0]["classes"]}
-
-
-def received(t, vm):
-    return json.loads(t.run(vm, VSFQ + " -j show"))[0]["received"]["packets"]
-
-
-def refused(t, vm):
-    return json.loads(t.run(vm, VSFQ + " -j show"))[0]["refused"]
 
 
 def test_verdicts(t):

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The firewall: what a rule can say, who is told at once that he is refused,
+what is learned, and what ends the connections that are there."""
+
+import json
+import re
+
+from findings import finds
+from firewall import (BULK, CIDS, DEVICES, OPEN, PROBE, QUIET, REFUSED,
+                      SEQ_OPEN, SEQ_REFUSED, VSFQ, apply, classes, expect,
+                      others, probe, refused, serve)
+from load import HOST_DEV, attach_all
+
+BED = "pair"
+
+AT_ONCE = 1.5       # seconds at most, a Python's start included
+
+REJECT_OUT = """
+rule { direction = out  type = dgram   remote-port = {quiet}  verdict = drop }
+rule { direction = out  remote-port = {{refused}, 6004}  verdict = reject }
+rule { direction = out  type = stream  remote-port = {quiet}
+       local-port = 7700-4294967294    verdict = reject }
+rule { direction = out  cgroup = /vsfq  verdict = reject }
+rule { direction = out  device = %s  remote-port = {bulk}  verdict = reject }
+rule { direction = out  device = other0  verdict = reject }
+rule { direction = out  local-cid = 77   verdict = reject }
+"""
+
+
+def test_reject_out(t):
+    """The caller gets its error at once, also from a socket that sends
+    datagrams to anybody; each is counted and told once. What depends on a port
+    that there is not yet is decided later, and others are not refused."""
+    for vm, other in others(t):
+        t.run(vm, "mkdir -p /sys/fs/cgroup/vsfq/child")
+        t.cleanup(vm, "rmdir /sys/fs/cgroup/vsfq/child /sys/fs/cgroup/vsfq")
+        apply(t, vm, REJECT_OUT % DEVICES[vm.name])
+        attach_all(t, vm)
+        serve(t, other)
+        job = t.start_server(vm, VSFQ + " -v -j monitor reject", "listening")
+        cid, before = CIDS[other.name], refused(t, vm)["out"]
+        have = probe(t, vm, cid, ("stream", OPEN), ("seqpacket", SEQ_OPEN),
+                     ("dgram", OPEN), ("stream", REFUSED),
+                     ("seqpacket", SEQ_REFUSED), ("dgram", REFUSED),
+                     ("sendto", REFUSED), ("sendto", OPEN), ("stream", BULK),
+                     ("dgram", QUIET))
+        expect(t, have, {
+            ("stream", OPEN): "answered", ("seqpacket", SEQ_OPEN): "answered",
+            ("dgram", OPEN): "answered", ("stream", REFUSED): "ECONNREFUSED",
+            ("seqpacket", SEQ_REFUSED): "ECONNREFUSED",
+            ("dgram", REFUSED): "ECONNREFUSED",
+            ("sendto", REFUSED): "ECONNREFUSED", ("sendto", OPEN): "answered",
+            ("stream", BULK): "ECONNREFUSED", ("dgram", QUIET): "silent"})
+        for key, (what, seconds) in have.items():
+            t.check(what != "ECONNREFUSED" or seconds < AT_ONCE,
+                    "not at once: %r" % (key,))
+        # One of them is the datagram that is dropped.
+        t.equal(refused(t, vm)["out"] - before, 6, "counted")
+        t.run(vm, "kill $(cat /run/job.%s)" % job.ident)
+        job.wait()
+        t.equal([(e["event"], e["direction"], e["type"], e["local_cid"],
+                  e["peer_port"], e["rule"]) for e in
+                 map(json.loads, job.output.splitlines()[1:])],
+                [("reject", "out", kind, CIDS[vm.name], port, rule)
+                 for kind, port, rule in (
+                     ("stream", REFUSED, 2), ("seqpacket", SEQ_REFUSED, 2),
+                     ("dgram", REFUSED, 2), ("dgram", REFUSED, 2),
+                     ("stream", BULK, 5))], "events")
+        output = t.run(vm, "{0} try stream:{1}:{2}:7700 stream:{1}:{2}:7699 "
+                       "stream:{1}:{2}; echo $BASHPID > /sys/fs/cgroup/vsfq/"
+                       "child/cgroup.procs; {0} try stream:{1}:{3} "
+                       "sendto:{1}:{3}; echo $BASHPID > /sys/fs/cgroup/"
+                       "cgroup.procs".format(PROBE, cid, QUIET, OPEN))
+        t.equal(re.findall(r" ([A-Za-z]+) ", output),
+                ["ECONNREFUSED", "answered", "ETIMEDOUT", "ECONNREFUSED",
+                 "ECONNREFUSED"], "what happened")
+
+
+def test_reject_out_default(t):
+    """By default, on the way to attached devices alone: loopback is not one,
+    and a connection that is there, or is being made, stays."""
+    for vm in t.vms:
+        serve(t, vm)
+    for vm, other in others(t):
+        attach_all(t, vm)
+        job = t.start(vm, "%s hold %d %d /run/enough" %
+                      (PROBE, CIDS[other.name], OPEN), limit=120)
+        t.check(job.says("connected"), job.output)
+        apply(t, vm, "default-out = reject")
+        try_ = "%s try stream:%%d:%d sendto:%%d:%d" % (PROBE, OPEN, OPEN)
+        for cid, want in ((CIDS[other.name], "ECONNREFUSED"),
+                          (CIDS[vm.name], "answered"), (1, "answered")):
+            output = t.run(vm, try_ % (cid, cid))
+            t.equal(re.findall(r" ([A-Za-z]+) ", output), 2 * [want],
+                    "what happened at CID %d" % cid)
+        t.cleanup(vm, "rm -f /run/enough")
+        t.run(vm, "touch /run/enough")
+        t.equal(job.wait(), 0, "status of the connection, which said " +
+                job.output)
+        t.run(vm, VSFQ + " detach all")
+        expect(t, probe(t, vm, CIDS[other.name], ("stream", OPEN)),
+               {("stream", OPEN): "answered"})
+        t.run(vm, "ls /sys/fs/bpf/vsfq/@connect", status=2)
+        t.run(vm, "rm -f /run/enough; %s policy clear" % VSFQ)
+
+
+def test_other_version(t):
+    """It takes over what the one before has attached, and it alone refuses;
+    doctor tells them apart."""
+    vm, other = t.bed.host, t.bed.guest
+    serve(t, other)
+    apply(t, vm, "default-out = reject")
+    attach_all(t, vm)
+    t.run(vm, "sed 's/return map ? bpf_map_lookup/return mop ? bpf_map_lookup/'"
+          " %s > /run/other && chmod +x /run/other" % VSFQ)
+    t.cleanup(vm, "%s detach all; rm /run/other" % VSFQ)
+    t.run(vm, "/run/other attach all", limit=120)
+    have = probe(t, vm, 42, ("stream", OPEN), ("sendto", OPEN))
+    expect(t, have, {("stream", OPEN): "ECONNREFUSED",
+                     ("sendto", OPEN): "ECONNREFUSED"})
+    t.wait_for(vm, "[ $(%s prog show | grep -c ' lsm .*vsfq_connect') = 1 ]" %
+               t.tool("bpftool"))
+    finds(t, t.run(vm, VSFQ + " doctor"), "warning", "connect",
+          "another version", "vsfq attach all")
+
+
+REJECT_IN = """
+rule { direction = in  type = stream   local-cid = %d  local-port = {refused}
+       verdict = reject }
+rule { direction = in  local-cid = 77  verdict = reject }
+rule { direction = in  remote-cid = %d type = dgram  local-port = {quiet}
+       verdict = reject }
+rule { direction = in  remote-cid = 77  verdict = reject }
+rule { direction = in  remote-port = 7700-7709  type = stream
+       verdict = reject }
+rule { direction = in  device = %s  local-port = {bulk}  verdict = reject }
+rule { direction = in  device = other0  verdict = reject }
+"""
+
+
+def test_reject_in(t):
+    """Each thing that a rule can say of what arrives, true and not true."""
+    for vm, other in others(t):
+        cid = CIDS[vm.name]
+        apply(t, vm, REJECT_IN % (cid, CIDS[other.name], DEVICES[vm.name]))
+        attach_all(t, vm)
+        serve(t, vm)
+        expect(t, probe(t, other, cid, ("stream", REFUSED), ("dgram", REFUSED),
+                        ("stream", QUIET), ("dgram", QUIET), ("stream", BULK),
+                        ("seqpacket", SEQ_OPEN)), {
+            ("stream", REFUSED): "ECONNRESET", ("dgram", REFUSED): "answered",
+            ("stream", QUIET): "answered", ("dgram", QUIET): "silent",
+            ("stream", BULK): "ECONNRESET",
+            ("seqpacket", SEQ_OPEN): "answered"})
+        output = t.run(other, "{0} try stream:{1}:{2}:7709 stream:{1}:{2}:7710 "
+                       "dgram:{1}:{2}:7709".format(PROBE, cid, OPEN))
+        t.equal(re.findall(r" ([A-Za-z]+) ", output),
+                ["ECONNRESET", "answered", "answered"], "what happened")
+        t.run(vm, VSFQ + " policy clear")
