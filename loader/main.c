@@ -13,6 +13,7 @@
 #define MIN_DELAY	0.1		/* s; to read takes time too */
 #define MAX_DELAY	86400
 #define MAX_CONFIRM	86400
+#define MAX_SECONDS	604800	/* a week */
 
 const struct command commands[] = {
 	{ "attach", "DEV|all", "schedule and account the packets of a device",
@@ -27,6 +28,8 @@ const struct command commands[] = {
 	  0, 0, false, command_metrics },
 	{ "monitor", "[EVENT]", "accept, reject, drop, connect, close, as it happens",
 	  0, 1, false, command_monitor },
+	{ "learn", "", "watch, then print a policy that allows what was seen",
+	  0, 0, false, command_learn },
 	{ "doctor", "", "what is missing or in the way, and what to do",
 	  0, 0, false, command_doctor },
 	{ "check", "[FILE]", "tell whether a policy file is right",
@@ -50,6 +53,7 @@ static const struct option long_options[] = {
 	{ "count", required_argument, NULL, 'c' },
 	{ "delay", required_argument, NULL, 'd' },
 	{ "confirm", required_argument, NULL, 'C' },
+	{ "for", required_argument, NULL, 'f' },
 	{ "overhead", required_argument, NULL, 'o' },
 	{ "textfile", required_argument, NULL, 't' },
 	{ "verbose", no_argument, NULL, 'v' },
@@ -116,13 +120,37 @@ static bool parse_delay(const char *text, double *delay)
 	       *delay >= MIN_DELAY && *delay <= MAX_DELAY;
 }
 
+/* A number, of seconds unless "s", "m" or "h" follows it. */
+static bool parse_duration(const char *text, unsigned int *seconds)
+{
+	static const struct {
+		char unit;
+		unsigned int seconds;
+	} units[] = { { '\0', 1 }, { 's', 1 }, { 'm', 60 }, { 'h', 3600 } };
+	char number[16];
+	size_t digits = strspn(text, "0123456789"), i;
+
+	if (digits >= sizeof(number) || (text[digits] && text[digits + 1]))
+		return false;
+	memcpy(number, text, digits);
+	number[digits] = '\0';
+	for (i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (units[i].unit == text[digits])
+			break;
+	if (i == sizeof(units) / sizeof(units[0]) ||
+	    !parse_number(number, MAX_SECONDS / units[i].seconds, seconds))
+		return false;
+	*seconds *= units[i].seconds;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	struct options opt = { };
 	int c;
 
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, "jpsnbc:C:d:o:t:vh", long_options,
+	while ((c = getopt_long(argc, argv, "jpsnbc:C:d:f:o:t:vh", long_options,
 				NULL)) != -1) {
 		switch (c) {
 		case 'j':
@@ -154,6 +182,11 @@ int main(int argc, char **argv)
 			if (!parse_number(optarg, MAX_CONFIRM, &opt.confirm))
 				return usage_error(&opt,
 						   "not a number of seconds",
+						   optarg);
+			break;
+		case 'f':
+			if (!parse_duration(optarg, &opt.seconds))
+				return usage_error(&opt, "not a duration",
 						   optarg);
 			break;
 		case 'o':

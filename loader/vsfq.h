@@ -24,6 +24,7 @@ struct options {
 	unsigned int count;		/* 0: no end */
 	double delay;			/* seconds, 0: not said */
 	unsigned int confirm;		/* seconds, 0: not asked for */
+	unsigned int seconds;		/* to watch, 0: no end */
 	const char *textfile;		/* a directory, NULL: to stdout */
 };
 
@@ -45,6 +46,7 @@ int command_show(const struct options *opt, char **arguments);
 int command_top(const struct options *opt, char **arguments);
 int command_metrics(const struct options *opt, char **arguments);
 int command_doctor(const struct options *opt, char **arguments);
+int command_learn(const struct options *opt, char **arguments);
 int command_monitor(const struct options *opt, char **arguments);
 int command_check(const struct options *opt, char **arguments);
 int command_apply(const struct options *opt, char **arguments);

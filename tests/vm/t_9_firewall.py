@@ -157,3 +157,58 @@ def test_reject_in(t):
         t.equal(re.findall(r" ([A-Za-z]+) ", output),
                 ["ECONNRESET", "answered", "answered"], "what happened")
         t.run(vm, VSFQ + " policy clear")
+
+
+LEARNED = """\
+default-in = reject
+default-out = reject
+class stream { weight = 1  limit = 1000  memory = 4194304 }
+class dgram { weight = 1  limit = 1000  memory = 4194304 }
+rule { direction = in  type = {stream}  local-cid = %(own)d  \
+local-port = {6000}  remote-cid = %(peer)d  verdict = accept }
+rule { direction = in  type = {dgram}  local-cid = %(own)d  \
+local-port = {6000}  remote-cid = %(peer)d  verdict = accept }
+rule { direction = out  type = {seqpacket}  local-cid = %(own)d  \
+remote-cid = %(peer)d  remote-port = {6005}  verdict = accept }
+rule { direction = out  type = {dgram}  local-cid = %(own)d  \
+local-port = {6000}  remote-cid = %(peer)d  verdict = accept }
+"""
+
+
+def test_learn(t):
+    """The policy is what was seen: applied, the same passes and other things
+    do not. A request that nobody answered was not seen."""
+    for vm in t.vms:
+        serve(t, vm)
+    for vm, other in others(t):
+        own, peer = CIDS[vm.name], CIDS[other.name]
+        attach_all(t, vm)
+        job = t.start_server(vm, "%s -v learn > /run/learned" % VSFQ,
+                             "watching")
+        t.cleanup(vm, "rm -f /run/learned")
+        arriving = ("stream", OPEN), ("dgram", OPEN)
+        leaving = ("seqpacket", SEQ_OPEN),
+        for _ in range(2):
+            expect(t, probe(t, other, own, *arriving),
+                   {key: "answered" for key in arriving})
+            expect(t, probe(t, vm, peer, *leaving),
+                   {key: "answered" for key in leaving})
+            if job.status is not None:
+                break
+            expect(t, probe(t, vm, peer, ("stream", 6999)),
+                   {("stream", 6999): "ECONNRESET"})
+            t.run(vm, "kill $(cat /run/job.%s)" % job.ident)
+            t.equal(job.wait(), 0, "status of learn")
+            t.equal(t.run(vm, "cat /run/learned"),
+                    LEARNED % {"own": own, "peer": peer}, "what was learned")
+            t.cleanup(vm, VSFQ + " policy clear")
+            t.run(vm, "{0} check /run/learned && {0} apply /run/learned".
+                  format(VSFQ))
+        expect(t, probe(t, other, own, ("stream", BULK), ("dgram", BULK)),
+               {("stream", BULK): "ECONNRESET", ("dgram", BULK): "silent"})
+        expect(t, probe(t, vm, peer, ("seqpacket", SEQ_REFUSED),
+                        ("stream", OPEN), ("dgram", OPEN)),
+               {("seqpacket", SEQ_REFUSED): "ECONNREFUSED",
+                ("stream", OPEN): "ECONNREFUSED",
+                ("dgram", OPEN): "ECONNREFUSED"})
+        t.run(vm, VSFQ + " policy clear")

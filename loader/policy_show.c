@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "policy.h"
+#include "policy_show.h"
+#include "print.h"
+#include "vsfq.h"
+
+static void show_json(const struct options *opt,
+		      const struct vsfq_policy *policy)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *file = open_memstream(&text, &size);
+	json_t *json;
+
+	if (policy)
+		policy_print(policy, file);
+	fclose(file);
+	json = json_pack("{s:s?}", "policy", policy ? text : NULL);
+	print_json(opt, json);
+	json_decref(json);
+	free(text);
+}
+
+void policy_show(const struct options *opt, const struct vsfq_policy *policy)
+{
+	if (opt->json)
+		show_json(opt, policy);
+	else if (policy)
+		policy_print(policy, stdout);
+	else
+		printf("# no policy is in force\n");
+}

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The policy that "vsfq learn" makes of what it sees, on a device that any
+kernel has."""
+
+import json
+import os
+import tempfile
+
+from policies import Policies
+from program import FAILED, VSFQ, complains
+
+DEFAULTS = """\
+default-in = reject
+default-out = reject
+class stream { weight = 1  limit = 1000  memory = 4194304 }
+class dgram { weight = 1  limit = 1000  memory = 4194304 }
+"""
+RULE = "rule { direction = out  type = {%s}  local-cid = 3  remote-cid = 2  " \
+    "remote-port = {5000}  verdict = accept }\n"
+
+
+def learned(t, *commands, before=(), options="", stop="kill $pid", after=()):
+    """What it prints of what the commands send."""
+    if not os.access("/dev/net/tun", os.W_OK):
+        t.skip("this machine has no tun")
+    tool, pins = t.tool("bpftool"), "/sys/fs/bpf/vsfq"
+    with tempfile.TemporaryDirectory() as top:
+        output = Policies(t, top).run(
+            "$here/tests/sight/fake.py vsock0 && ip link set vsock0 up && "
+            "mkdir %s || exit 77" % pins,
+            "%s prog loadall $here/build/classify.bpf.o /sys/fs/bpf/c "
+            "pinmaps %s/vsock0 && %s net attach tcx_egress pinned "
+            "/sys/fs/bpf/c/vsfq_egress dev vsock0" % (tool, pins, tool),
+            "send() { $here/tests/sight/send.py vsock0 $*; }",
+            *before,
+            "$here/%s -v %s learn > said 2> notes &" % (VSFQ, options),
+            "pid=$!",
+            "until grep -qs watching notes; do sleep 0.1; done",
+            *commands,
+            stop, "wait $pid; echo status $?; cat said", *after,
+            namespaces="-mn")
+    if "libbpf" in output:
+        t.skip("this machine does not let us load BPF programs")
+    status, _, said = output.partition("\n")
+    t.equal(status, "status 0", "the first line of " + output)
+    return said
+
+
+def test_what_was_seen(t):
+    """Clients' ports do not count, nor requests that nobody answered, nor what
+    was there before and said nothing; the output is a policy."""
+    t.equal(learned(t, "send data 3", "send dgram 5", "send stream 2",
+                    before=["send accept 1"],
+                    after=["vsfq check said"]),
+            DEFAULTS + RULE % "seqpacket" + RULE % "dgram", "the policy")
+
+
+def test_before(t):
+    """Who was there before and says something is seen."""
+    t.equal(learned(t, "send data 1", before=["send data 1", "send dgram 1"]),
+            DEFAULTS + RULE % "seqpacket", "the policy")
+
+
+def test_json(t):
+    t.equal(json.loads(learned(t, "send dgram 1", options="-j")),
+            {"policy": DEFAULTS + RULE % "dgram"}, "output")
+
+
+def test_time(t):
+    """It ends by itself, with a policy that allows nothing."""
+    t.equal(learned(t, options="--for 1s", stop=":",
+                    after=["vsfq check said"]), DEFAULTS, "the policy")
+
+
+def test_nothing_attached(t):
+    if os.path.exists("/sys/fs/bpf/vsfq"):
+        t.skip("something is attached on this machine")
+    complains(t, VSFQ, "learn", FAILED, "no device is attached",
+              "vsfq attach all")
