@@ -10,6 +10,7 @@
 #include "policy_change.h"
 #include "policy_map.h"
 #include "reason.h"
+#include "strict.h"
 #include "vsfq.h"
 
 static int print_change(const struct options *opt, const char *path,
@@ -76,12 +77,27 @@ static int write_and_confirm(const struct options *opt, const char *path,
 	return roll_back(opt, kept, new->generation);
 }
 
+static int end_connections(const struct options *opt, const char *path,
+			   const struct vsfq_policy *policy)
+{
+	int ended = strict_end(policy);
+
+	if (ended < 0)
+		return complain(opt, "\"%s\" is in force, but cannot end every connection that it refuses: %s",
+				path, ended == -EACCES ?
+				"needs CAP_SYS_PTRACE (try: root)" :
+				reason(ended));
+	if (opt->verbose)
+		fprintf(stderr, "vsfq: ended %d connections\n", ended);
+	return EXIT_DONE;
+}
+
 int command_apply(const struct options *opt, char **arguments)
 {
 	const char *path = arguments[0] ?: POLICY_FILE, *missing;
 	static struct vsfq_policy new, old;
 	static struct policy_error error;
-	int in_force, lock = pins_lock();
+	int ret, in_force, lock = pins_lock();
 
 	if (policy_parse(path, &new, &error))
 		return complain(opt, "%s", policy_error_text(&error));
@@ -97,8 +113,12 @@ int command_apply(const struct options *opt, char **arguments)
 	if (opt->dry_run)
 		return print_change(opt, path, in_force ? &old : NULL, &new);
 	if (in_force && policy_same(&new, &old))
-		return EXIT_DONE;
-	if (opt->confirm)
-		return write_and_confirm(opt, path, &new, lock);
-	return write_policy(opt, path, &new);
+		ret = EXIT_DONE;
+	else if (opt->confirm)
+		ret = write_and_confirm(opt, path, &new, lock);
+	else
+		ret = write_policy(opt, path, &new);
+	if (ret == EXIT_DONE && opt->strict)
+		ret = end_connections(opt, path, &new);
+	return ret;
 }

@@ -19,6 +19,7 @@ int command_help(const struct options *opt, char **arguments)
 	       "  -c, --count N     with top: end after so many screens\n"
 	       "  -d, --delay N     with top, show: seconds between two readings\n"
 	       "  -C, --confirm N   with apply: undo it unless Enter comes in N s\n"
+	       "  -S, --strict      with apply: end connections that it would refuse\n"
 	       "  -f, --for TIME    with learn: end after it, as in 60s, 5m, 1h\n"
 	       "  -o, --overhead N  with attach: time of a packet in bytes\n"
 	       "  -t, --textfile D  with metrics: write D/vsfq.prom\n"

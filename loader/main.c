@@ -55,6 +55,7 @@ static const struct option long_options[] = {
 	{ "confirm", required_argument, NULL, 'C' },
 	{ "for", required_argument, NULL, 'f' },
 	{ "overhead", required_argument, NULL, 'o' },
+	{ "strict", no_argument, NULL, 'S' },
 	{ "textfile", required_argument, NULL, 't' },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
@@ -150,7 +151,7 @@ int main(int argc, char **argv)
 	int c;
 
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, "jpsnbc:C:d:f:o:t:vh", long_options,
+	while ((c = getopt_long(argc, argv, "jpsnbc:C:d:f:o:St:vh", long_options,
 				NULL)) != -1) {
 		switch (c) {
 		case 'j':
@@ -188,6 +189,9 @@ int main(int argc, char **argv)
 			if (!parse_duration(optarg, &opt.seconds))
 				return usage_error(&opt, "not a duration",
 						   optarg);
+			break;
+		case 'S':
+			opt.strict = true;
 			break;
 		case 'o':
 			if (!parse_number(optarg, MAX_OVERHEAD,

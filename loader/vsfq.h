@@ -25,6 +25,7 @@ struct options {
 	double delay;			/* seconds, 0: not said */
 	unsigned int confirm;		/* seconds, 0: not asked for */
 	unsigned int seconds;		/* to watch, 0: no end */
+	bool strict;
 	const char *textfile;		/* a directory, NULL: to stdout */
 };
 

@@ -212,3 +212,47 @@ def test_learn(t):
                 ("stream", OPEN): "ECONNREFUSED",
                 ("dgram", OPEN): "ECONNREFUSED"})
         t.run(vm, VSFQ + " policy clear")
+
+
+STRICT = """
+rule { direction = in   local-port = {refused}  verdict = reject }
+rule { direction = out  cgroup = /vsfq          verdict = reject }
+"""
+
+
+def hold(t, vm, other, port, before=""):
+    job = t.start(vm, "bash -c '%s exec %s hold %d %d /run/enough'" %
+                  (before, PROBE, CIDS[other.name], port), limit=200)
+    t.check(job.says("connected"), job.output)
+    return job
+
+
+def test_strict(t):
+    """It ends those that the policy refuses, on both sides, and no others."""
+    for vm in t.vms:
+        serve(t, vm)
+    for vm, other in others(t):
+        attach_all(t, vm)
+        t.run(vm, "mkdir -p /sys/fs/cgroup/vsfq/child")
+        t.cleanup(vm, "rmdir /sys/fs/cgroup/vsfq/child /sys/fs/cgroup/vsfq")
+        for side in vm, other:
+            t.cleanup(side, "rm -f /run/enough")
+        ends = [hold(t, other, vm, REFUSED),
+                hold(t, vm, other, OPEN, "echo $BASHPID > "
+                     "/sys/fs/cgroup/vsfq/child/cgroup.procs;")]
+        stays = [hold(t, other, vm, OPEN), hold(t, vm, other, OPEN)]
+        apply(t, vm, STRICT)
+        t.check(not any(job.done.is_set() for job in ends), "ended too early")
+        # The same policy again, which is in force already.
+        t.equal(t.run(vm, VSFQ + " -v -S apply /run/policy.conf"),
+                "vsfq: ended 2 connections\n", "output")
+        for job in ends:
+            t.check(job.done.wait(10), "not ended: " + job.output)
+            t.equal(job.status, 1, "status of one that ends")
+        for side in vm, other:
+            t.run(side, "touch /run/enough")
+        for job in stays:
+            t.equal(job.wait(), 0, "status of one that stays: " + job.output)
+        t.run(vm, VSFQ + " policy clear")
+        for side in vm, other:
+            t.run(side, "rm /run/enough")

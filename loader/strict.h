@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What "apply --strict" does to the connections that are there. */
+#ifndef LOADER_STRICT_H
+#define LOADER_STRICT_H
+
+struct vsfq_policy;
+
+/*
+ * End the connections through attached devices whose requests this policy would
+ * refuse. Returns how many, or -errno: -EACCES, there are processes that this
+ * one may not look into.
+ */
+int strict_end(const struct vsfq_policy *policy);
+
+#endif
