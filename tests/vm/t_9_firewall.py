@@ -256,3 +256,29 @@ def test_strict(t):
         t.run(vm, VSFQ + " policy clear")
         for side in vm, other:
             t.run(side, "rm /run/enough")
+
+
+def test_many_flows(t):
+    """A hundred thousand pairs of sockets: the table forgets the oldest, sums
+    are right, and who is new is counted, judged and answered."""
+    vm, other = t.bed.host, t.bed.guest
+    attach_all(t, vm)
+    serve(t, other)
+    apply(t, vm, "rule { remote-port = {quiet}  verdict = drop }")
+    before = classes(t, vm)["dgram"]["sent"]["packets"]
+    # Not packets of ours: the device will not send them, but it counts them.
+    t.run(vm, "tests/sight/send.py %s dgram 100000" % HOST_DEV, limit=180)
+    t.equal(classes(t, vm)["dgram"]["sent"]["packets"] - before, 100000,
+            "packets in the class")
+    expect(t, probe(t, vm, CIDS[other.name], ("stream", OPEN), ("dgram", OPEN),
+                    ("dgram", QUIET)),
+           {("stream", OPEN): "answered", ("dgram", OPEN): "answered",
+            ("dgram", QUIET): "silent"})
+    shown = json.loads(t.run(vm, VSFQ + " -j -s show"))[0]
+    flows = shown["flows"]
+    t.check(8192 <= len(flows) <= 16384, "%d flows" % len(flows))
+    for kind in "stream", "dgram":
+        t.equal([f["sent"]["packets"] > 0 and f["received"]["packets"] > 0
+                 for f in flows if f["type"] == kind and
+                 f["peer_port"] == OPEN][-1:], [True], "the new " + kind)
+    t.equal(shown["untracked"], 0, "packets without a flow")

@@ -131,68 +131,91 @@ def test_cgroup_and_device(t):
 
 # Rules of the one with the default of the other would refuse everybody.
 ONE = """default-in = reject
-rule { local-port = {{open}, {silent}}  verdict = accept }"""
+default-out = reject
+rule { direction = in   local-port = {{open}, {silent}}  verdict = accept }
+rule { direction = out  remote-port = {open}  verdict = accept }"""
 OTHER = """default-in = reject
-rule { direction = in  local-port = 7000  verdict = reject }
-rule { local-port = {{open}, {silent}}  class = stream }"""
+default-out = reject
+rule { local-port = 7000   verdict = reject }
+rule { remote-port = 7000  verdict = reject }
+rule { direction = out  remote-port = {open}  class = stream }
+rule { direction = in   local-port = {{open}, {silent}}  class = stream }"""
 
 
 def test_never_a_mixture(t):
     """Whoever both policies accept is accepted while they take turns: new
-    connections, and a flood, whose datagrams see each moment of it."""
+    connections both ways, and a flood, whose datagrams see each moment."""
     vm, other = t.bed.host, t.bed.guest
     attach_all(t, vm)
-    serve(t, vm)
+    for side in vm, other:
+        serve(t, side)
+        t.cleanup(side, "rm -f /run/enough")
     write(t, vm, ONE, "/run/one.conf")
     write(t, vm, OTHER, "/run/other.conf")
     t.cleanup(vm, VSFQ + " policy clear")
-    t.cleanup(other, "rm -f /run/enough")
-    before, passed = refused(t, vm)["in"], received(t, vm)
+    before, passed = refused(t, vm), received(t, vm)
     t.start(other, "%s flood 2 %d 1000000000" % (PROBE, SILENT), limit=150)
-    job = t.start(other, "%s repeat 2 %d /run/enough" % (PROBE, OPEN),
-                  limit=150)
-    t.check(job.says("started"), job.output)
+    jobs = [t.start(side, "%s repeat %d %d /run/enough" % (PROBE, cid, OPEN),
+                    limit=150) for side, cid in ((other, 2), (vm, 42))]
+    for job in jobs:
+        t.check(job.says("started"), job.output)
     t.run(vm, "for i in $(seq 30); do %s apply /run/one.conf && "
           "%s apply /run/other.conf || exit 1; done" % (VSFQ, VSFQ),
           limit=120)
-    t.run(other, "touch /run/enough")
-    t.equal(job.wait(), 0, "status")
-    t.equal(refused(t, vm)["in"], before, "refused")
+    for side in vm, other:
+        t.run(side, "touch /run/enough")
     t.check(received(t, vm) - passed > 2000, "the flood did not flow")
-    count = re.fullmatch(r"started\n\{'answered': (\d+)\}\n", job.output)
-    t.check(count and int(count.group(1)) >= 5, job.output)
+    for job in jobs:
+        t.equal(job.wait(), 0, "status")
+        count = re.fullmatch(r"started\n\{'answered': (\d+)\}\n", job.output)
+        t.check(count and int(count.group(1)) >= 5, job.output)
+    t.equal(refused(t, vm), before, "refused")
 
 
-def run_time(t, vm, command):
-    """What the egress classifier takes per packet of @command, in ns: the
-    least of several, as the emulator may be stopped in the middle of one."""
-    show = "%s -j prog show pinned /sys/fs/bpf/vsfq/%s/vsfq_egress" % (
-        t.tool("bpftool"), GUEST_DEV)
-    least = float("inf")
-    before = json.loads(t.run(vm, show))
-    for _ in range(4):
-        t.run(vm, command)
-        after = json.loads(t.run(vm, show))
-        count, time = (after.get(key, 0) - before.get(key, 0)
-                       for key in ("run_cnt", "run_time_ns"))
-        t.check(count >= 300, "%d runs" % count)
-        least = min(least, time / count)
-        before = after
-    return least
+PACKETS = 1500      # of each measurement
+
+
+def runs(t, vm):
+    """How often the egress classifier of the guest ran, and for how long."""
+    shown = json.loads(t.run(vm, "%s -j prog show pinned /sys/fs/bpf/vsfq/%s/"
+                             "vsfq_egress" % (t.tool("bpftool"), GUEST_DEV)))
+    return shown.get("run_cnt", 0), shown.get("run_time_ns", 0)
+
+
+def wait_for_runs(t, vm, count):
+    """Return what runs() does, when it is this many."""
+    have = runs(t, vm)
+    while have[0] < count:
+        t.check(not any(job.done.is_set() for job in t.jobs), "no flood")
+        have = runs(t, vm)
+    return have
+
+
+def run_time(t, vm):
+    """What it takes for a packet of the flood, once that is judged."""
+    count, _ = runs(t, vm)
+    count, time = wait_for_runs(t, vm, count + 100)
+    after, later = wait_for_runs(t, vm, count + PACKETS)
+    return (later - time) / (after - count)
 
 
 def test_many_rules_cost_little(t):
-    """A flood is judged once, however long the list."""
+    """A packet of a flood that was judged costs the same however long the list
+    is: less than a tenth more. Of several measurements, in turn, the least
+    counts: a machine that does something else meanwhile only adds to them."""
     vm = t.bed.guest
     attach_all(t, vm)
     t.run(vm, "echo 1 > /proc/sys/kernel/bpf_stats_enabled")
     t.cleanup(vm, "echo 0 > /proc/sys/kernel/bpf_stats_enabled")
-    flood = "%s flood 2 %d 1000" % (PROBE, SILENT)
-    took = {0: run_time(t, vm, flood)}
     for rules in 10, 1000:
-        apply(t, vm, rules * "rule { direction = out remote-port = 9 "
-              "verdict = drop }\n")
-        took[rules] = run_time(t, vm, flood)
+        write(t, vm, rules * "rule { direction = out remote-port = 9 "
+              "verdict = drop }\n", "/run/%d.conf" % rules)
+    t.cleanup(vm, VSFQ + " policy clear")
+    t.start(vm, "%s flood 2 %d 1000000000" % (PROBE, SILENT), limit=300)
+    took = {10: [], 1000: []}
+    for _ in range(5):
+        for rules, list_ in took.items():
+            t.run(vm, "%s apply /run/%d.conf" % (VSFQ, rules))
+            list_.append(run_time(t, vm))
     print("# ns per packet with so many rules: %r" % took, flush=True)
-    # Were each packet judged it would be some fifty times.
-    t.check(took[1000] < 3 * took[10], "%r" % took)
+    t.check(min(took[1000]) < 1.1 * min(took[10]), "%r" % took)
