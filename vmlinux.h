@@ -75,6 +75,7 @@ typedef struct {
 struct net_device {
 	__s32 ifindex;
 	possible_net_t nd_net;
+	char name[16];
 };
 
 struct ns_common {
@@ -103,12 +104,17 @@ struct sock_common {
 	__u8 skc_state;
 };
 
+typedef struct {
+	__u32 val;
+} kuid_t;
+
 struct sock_cgroup_data {
 	struct cgroup *cgroup;
 };
 
 struct sock {
 	struct sock_common __sk_common;
+	kuid_t sk_uid;
 	struct sock_cgroup_data sk_cgrp_data;
 };
 

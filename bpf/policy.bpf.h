@@ -34,4 +34,31 @@ static __always_inline struct vsfq_policy *policy_in_force(void)
 	return map ? bpf_map_lookup_elem(map, &zero) : NULL;
 }
 
+struct device_name {
+	char text[VSFQ_NAME_SIZE];
+};
+
+static __always_inline bool name_matches(struct vsfq_device_settings *d,
+					 struct device_name *name)
+{
+	__u32 i;
+
+	for (i = 0; i < VSFQ_NAME_SIZE && i < d->length; i++)
+		if (name->text[i] != d->name[i])
+			return false;
+	return true;
+}
+
+/* Which section describes a device, from 1; 0 is none. */
+__noinline __u32 device_section(struct vsfq_policy *p __arg_nonnull,
+				struct device_name *name __arg_nonnull)
+{
+	int i;
+
+	bpf_for(i, 0, p->devices)
+		if (name_matches(&p->device[i % VSFQ_MAX_SECTIONS], name))
+			return i + 1;
+	return 0;
+}
+
 #endif

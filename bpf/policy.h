@@ -13,7 +13,12 @@
 #define VSFQ_MAX_RANGES		4	/* of ports, in a rule, on each side */
 #define VSFQ_MAX_WEIGHT		1000
 #define VSFQ_MAX_LIMIT		65535	/* datagrams queued in a class */
+#define VSFQ_MAX_SECTIONS	64	/* that give caps to devices */
+#define VSFQ_MAX_PRIORITY	7
 #define VSFQ_MAX_RATE		1000000000000ULL	/* bytes per second */
+#define VSFQ_MAX_PACKET_RATE	1000000000	/* per second */
+/* 20 ms of it, and what a timer that is late may cost of a low one. */
+#define VSFQ_PACKET_BURST(rate)	((rate) / 50 + 2)
 #define VSFQ_MIN_BURST		65580	/* bytes: the largest packet */
 #define VSFQ_MAX_BURST		(1 << 30)
 #define VSFQ_CGROUP_SIZE	240
@@ -62,22 +67,55 @@ struct vsfq_cgroup {
 	char path[VSFQ_CGROUP_SIZE];	/* below the mount point */
 };
 
+/* Of a device, of a class on it, or of a group in that; 0 is no cap. */
+struct vsfq_caps {
+	__u64 rate;			/* bytes per second */
+	__u64 burst;			/* bytes, 0 without a rate */
+	__u64 memory;			/* of what is queued, datagrams only */
+	__u32 packet_rate;		/* per second */
+	__u32 unused;
+};
+
+/* Who is a group: the sockets of one ... */
+enum vsfq_isolate {
+	VSFQ_BY_CGROUP,
+	VSFQ_BY_UID,
+	VSFQ_BY_CID,			/* the remote one */
+	VSFQ_BY_NONE,			/* class: all of them are one group */
+	VSFQ_NR_ISOLATES,
+};
+
 struct vsfq_class_settings {
 	char name[VSFQ_NAME_SIZE];	/* empty: there is no such class */
-	__u64 rate;			/* bytes per second, 0: no cap */
-	__u64 burst;			/* bytes, 0 without a rate */
-	__u64 memory;			/* limits of what is queued, */
-	__u32 limit;			/* of datagrams only */
+	struct vsfq_caps caps;
+	struct vsfq_caps group;		/* of each in it */
+	__u32 limit;			/* of datagrams queued */
 	__u32 weight;
+	__u8 priority;			/* 1 is first, 0 is none */
+	__u8 isolate;			/* enum vsfq_isolate */
+	__u8 unused[6];
+};
+
+/* The first section whose name is that of the device counts. */
+struct vsfq_device_settings {
+	char name[VSFQ_NAME_SIZE];
+	__u32 length;			/* that counts: all of it, unless */
+					/* it ended with an asterisk */
+	__u32 unused;
+	struct vsfq_caps caps;
 };
 
 struct vsfq_policy {
 	__u64 generation;		/* never used twice, low 16 bits 0 */
 	__u32 rules;
+	__u32 devices;
 	__u8 defaults[VSFQ_NR_DIRECTIONS];	/* enum vsfq_verdict */
 	__u8 rejects_out;		/* something in it does */
-	__u8 unused;
+	__u8 rates;			/* is there any cap that is a rate? */
+	__u8 priorities;		/* has any class one? */
+	__u8 unused[3];
 	struct vsfq_class_settings class[VSFQ_MAX_CLASSES];
+	struct vsfq_device_settings device[VSFQ_MAX_SECTIONS];
 	struct vsfq_cgroup cgroup[VSFQ_MAX_CGROUPS];
 	struct vsfq_rule rule[VSFQ_MAX_RULES];
 };

@@ -14,8 +14,9 @@
  *
  *	class	streams and datagrams, 1:1, or those of the policy (policy.h)
  *		by weight
- *	group	the cgroup that owns the socket; equal shares in a class, so
- *		that opening many sockets gains nothing
+ *	group	the cgroup that owns the socket, or what the policy says is a
+ *		group; equal shares in a class, so that opening many sockets
+ *		gains nothing
  *	flow	a socket pair; equal shares in a group
  *
  * Classes are few: each has a virtual time, the cost it was served over its
@@ -41,13 +42,19 @@
  * ninth stream (cost 16,492, quantum 65,536) finds eight streams taking turns
  * and goes before them, up to three times in each round.
  *
- * CAPS. A class may have a rate (policy.h): a token bucket in each qdisc, in
- * bytes of length, as tc counts them. A class sends while it has credit; its
- * last packet may be longer than that, and the debt is paid before the next
- * one. Without credit a class is passed over: its packets wait, the others have
- * the device. When only such classes have packets the watchdog asks again once
- * the first of them has credit. Waiting earns no claim to time: a class comes
- * back as one that was idle does.
+ * CAPS. A device, a class and each group may have a rate (policy.h): a token
+ * bucket in each qdisc, in bytes of length, as tc counts them, and one in
+ * packets. Who has credit sends; the last packet may be longer than that, and
+ * the debt is paid before the next one. A class without credit is passed over:
+ * its packets wait, the others have the device. A group without is parked, out
+ * of the way of those that take turns, until the first of the parked ones has
+ * credit; so is one that would be forgotten, until it owes nothing. When all
+ * that has packets waits the watchdog asks again once there is credit. Waiting
+ * earns no claim to time: a class comes back as one that was idle does.
+ *
+ * PRIORITY. A class may go before the others. It has to have a rate, which is
+ * what it can take from them: without credit it waits like any other. It has no
+ * virtual time of its own, and takes no part in the sharing.
  *
  * DROPS. What is queued of a stream is not data but a request to send
  * ("grant"): dropping one would lose nothing and stall the connection, so none
@@ -62,9 +69,9 @@
  * vsfq.h for their sizes, pool.bpf.h for how). A flow or group that finds its
  * pool empty shares a spare one of its class. A socket without an owner (a
  * reset for a connection that does not exist) is in the group of cgroup 0, and
- * so is everything orphaned before it came here. Strict priorities are not
- * implemented. Only a cap delays anything: if a packet is queued in a class
- * without one, it is sent as soon as the device asks.
+ * so is everything orphaned before it came here. Only a cap delays anything: if
+ * a packet is queued in a class without one, it is sent as soon as the device
+ * asks.
  *
  * BY HAND, without the loader and without its classifier (the qdisc then
  * classifies by itself):
@@ -114,8 +121,9 @@ struct flow_key {
 
 struct group_key {
 	__u32 queue;
-	__u32 class;
-	__u64 cgroup;
+	__u16 class;
+	__u16 isolate;			/* enum vsfq_isolate */
+	__u64 id;
 };
 
 /* A queued packet; the packet itself is in the map "skbs". */
@@ -125,6 +133,7 @@ struct slot {
 	__u32 memory;
 	__u32 length;
 	__u32 next;
+	__u32 packets;			/* that a request to send stands for */
 	bool datagram;
 };
 
@@ -153,6 +162,8 @@ struct flow {
 struct group {
 	struct group_key key;
 	__s64 deficit;
+	__u64 memory;
+	struct vsfq_meter meter;
 	struct vsfq_list flows;
 	__u32 next_turn;
 	__u32 members;			/* flows, on a list or not */
@@ -201,7 +212,9 @@ static __u32 last_queue_id;
 /* What enqueue needs to know of a packet. */
 struct packet {
 	struct flow_key key;
-	__u64 cgroup;
+	__u64 group;
+	__u32 isolate;
+	__u32 packets;
 	__u32 cost;
 	__u32 length;
 	__u32 memory;
@@ -333,24 +346,25 @@ static __always_inline void group_start(struct group *g, struct group_key *key)
 {
 	g->key = *key;
 	g->deficit = quantum;
+	g->memory = 0;
+	__builtin_memset(&g->meter, 0, sizeof(g->meter));
 	g->flows.head = 0;
 	g->members = 0;
 	g->on_turn = false;
 }
 
-__verified_once __u32 group_of(__u32 queue, __u32 class, __u64 cgroup)
+__verified_once __u32 group_of(struct group_key *key __arg_nonnull)
 {
-	struct group_key key = { queue, class, cgroup };
 	__u32 i, *found;
 
-	found = bpf_map_lookup_elem(&group_index, &key);
+	found = bpf_map_lookup_elem(&group_index, key);
 	if (found)
 		return *found;
 	i = group_get();
 	if (!i)
 		return 0;
-	group_start(group_at(i), &key);
-	if (!bpf_map_update_elem(&group_index, &key, &i, BPF_NOEXIST))
+	group_start(group_at(i), key);
+	if (!bpf_map_update_elem(&group_index, key, &i, BPF_NOEXIST))
 		return i;
 	group_put(i);
 	return 0;
@@ -379,21 +393,21 @@ static __always_inline void flow_start(struct flow *f, struct flow_key *key)
 
 /* A new flow; the spare one of its class, if there is no room for it. */
 __verified_once __u32 flow_new(struct vsfq_queue *q __arg_nonnull,
-			       struct flow_key *key __arg_nonnull,
-			       __u64 cgroup, __u32 spare)
+			       struct packet *p __arg_nonnull, __u32 spare)
 {
+	struct group_key group = { p->key.queue, p->key.class, p->isolate,
+				   p->group };
 	__u32 i = flow_get();
 	struct flow *f = flow_at(i);
 
 	if (!i)
 		return spare;
-	if (bpf_map_update_elem(&flow_index, key, &i, BPF_NOEXIST)) {
+	if (bpf_map_update_elem(&flow_index, &p->key, &i, BPF_NOEXIST)) {
 		flow_put(i);
 		return spare;
 	}
-	flow_start(f, key);
-	f->group = group_of(key->queue, key->class, cgroup) ?:
-		   flow_at(spare)->group;
+	flow_start(f, &p->key);
+	f->group = group_of(&group) ?: flow_at(spare)->group;
 	group_at(f->group)->members++;
 	q->flows++;
 	return i;
@@ -416,6 +430,7 @@ static __always_inline void flow_release(struct vsfq_queue *q, __u32 i)
 __verified_once int spare_new(struct vsfq_queue *q __arg_nonnull, __u32 class)
 {
 	struct vsfq_class_queue *c = class_of(q, class);
+	struct group_key group = { q->id, class, VSFQ_NR_ISOLATES };
 	struct flow_key key = { q->id, class };
 	__u32 i = flow_get();
 	struct flow *f = flow_at(i);
@@ -424,7 +439,7 @@ __verified_once int spare_new(struct vsfq_queue *q __arg_nonnull, __u32 class)
 		return -ENOMEM;
 	flow_start(f, &key);
 	f->spare = true;
-	f->group = group_of(q->id, class, ~0ULL);
+	f->group = group_of(&group);
 	c->spare = i;
 	if (!f->group)
 		return -ENOMEM;
@@ -459,6 +474,9 @@ static __always_inline void turn_push(struct vsfq_class_queue *c, __u32 i)
 	if (f->on_turn)
 		return;
 	f->on_turn = true;
+	/* Who waits to be forgotten need not have that much credit to send. */
+	if (g->on_turn && !g->flows.head)
+		c->parked_until = 0;
 	list_push(&g->flows, flow_at, next_turn, i);
 	if (g->on_turn)
 		return;
@@ -494,6 +512,7 @@ __verified_once int slot_push(struct vsfq_queue *q __arg_nonnull,
 		c->vtime = q->vtime;
 	f->packets++;
 	f->memory += slot->memory;
+	group_at(f->group)->memory += slot->memory;
 	c->packets++;
 	c->bytes += slot->length;
 	c->memory += slot->memory;
@@ -516,6 +535,7 @@ __verified_once __u32 slot_pop(struct vsfq_class_queue *c __arg_nonnull,
 	list_pop(&f->slots, slot_at, next);
 	f->packets--;
 	f->memory -= slot->memory;
+	group_at(f->group)->memory -= slot->memory;
 	c->packets--;
 	c->bytes -= slot->length;
 	c->memory -= slot->memory;
@@ -533,14 +553,14 @@ static __always_inline struct sk_buff *skb_take(__u32 s)
 	return owner ? bpf_kptr_xchg(&owner->skb, NULL) : NULL;
 }
 
-/* Drop the oldest datagram of the fattest flow of a class. */
-static __always_inline bool drop_fattest(struct Qdisc *sch,
-					 struct vsfq_class_queue *c,
-					 __u32 reason,
-					 struct bpf_sk_buff_ptr *to_free)
+/* Drop the oldest datagram of a flow. */
+static __always_inline bool drop_oldest(struct Qdisc *sch,
+					struct vsfq_class_queue *c,
+					__u32 i, __u32 reason,
+					struct bpf_sk_buff_ptr *to_free)
 {
-	__u32 s, i = fattest(c);
 	struct sk_buff *skb;
+	__u32 s;
 
 	/* Only the spare flow can have grants among its datagrams. */
 	if (!i || !slot_at(flow_at(i)->slots.head)->datagram)
@@ -581,9 +601,30 @@ static __always_inline __u32 slot_make(struct Qdisc *sch, struct vsfq_queue *q,
 	if (s)
 		return s;
 	c = class_of(q, class_crowded(q));
-	if (!c || !drop_fattest(sch, c, VSFQ_DROP_POOL, to_free))
+	if (!c || !drop_oldest(sch, c, fattest(c), VSFQ_DROP_POOL, to_free))
 		return 0;
 	return slot_get();
+}
+
+/* The settings of a class, NULL without a policy. */
+static __always_inline struct vsfq_class_settings *
+settings_of(struct vsfq_policy *p, __u32 class)
+{
+	return p ? &p->class[class % VSFQ_MAX_CLASSES] : NULL;
+}
+
+/* The caps of the device; looked for by its name once for each policy. */
+static __always_inline struct vsfq_caps *device_caps(struct vsfq_queue *q,
+						     struct vsfq_policy *p)
+{
+	if (!p || !p->devices)
+		return NULL;
+	if (q->generation != p->generation) {
+		q->section = device_section(p, (void *)q->device);
+		q->generation = p->generation;
+	}
+	return q->section ? &p->device[(q->section - 1) %
+				       VSFQ_MAX_SECTIONS].caps : NULL;
 }
 
 /* Why a class must drop a datagram, VSFQ_NR_DROPS if it need not. */
@@ -599,24 +640,80 @@ static __always_inline __u32 over_limit(struct vsfq_class_queue *c,
 
 static __always_inline void enforce_limit(struct Qdisc *sch,
 					  struct vsfq_class_queue *c,
-					  __u32 class,
+					  struct vsfq_class_settings *s,
 					  struct bpf_sk_buff_ptr *to_free)
 {
-	struct vsfq_policy *p = policy_in_force();
-	__u32 limit = VSFQ_LIMIT_DATAGRAMS, reason;
-	__u64 memory = VSFQ_LIMIT_MEMORY;
+	__u32 limit = s ? s->limit : VSFQ_LIMIT_DATAGRAMS, reason;
+	__u64 memory = s ? s->caps.memory : VSFQ_LIMIT_MEMORY;
 	int i;
 
-	if (p) {
-		limit = p->class[class % VSFQ_MAX_CLASSES].limit;
-		memory = p->class[class % VSFQ_MAX_CLASSES].memory;
-	}
 	bpf_for(i, 0, MAX_DROPS) {
 		reason = over_limit(c, limit, memory);
 		if (reason >= VSFQ_NR_DROPS ||
-		    !drop_fattest(sch, c, reason, to_free))
+		    !drop_oldest(sch, c, fattest(c), reason, to_free))
 			break;
 	}
+}
+
+/* A group over its limit pays with datagrams of the flow that exceeds it. */
+static __always_inline void enforce_group(struct Qdisc *sch,
+					  struct vsfq_class_queue *c, __u32 i,
+					  __u64 memory,
+					  struct bpf_sk_buff_ptr *to_free)
+{
+	struct group *g = group_at(flow_at(i)->group);
+	int n;
+
+	bpf_for(n, 0, MAX_DROPS)
+		if (g->memory <= memory || !flow_at(i)->packets ||
+		    !drop_oldest(sch, c, i, VSFQ_DROP_GROUP, to_free))
+			break;
+}
+
+__verified_once __u64 queued_memory(struct vsfq_queue *q __arg_nonnull)
+{
+	__u64 memory = 0;
+	__u32 i;
+
+	for (i = 0; i < VSFQ_MAX_CLASSES; i++)
+		memory += q->class[i].memory;
+	return memory;
+}
+
+/* A device over its limit pays with those of the most crowded class. */
+static __always_inline void enforce_device(struct Qdisc *sch,
+					   struct vsfq_queue *q, __u64 memory,
+					   struct bpf_sk_buff_ptr *to_free)
+{
+	struct vsfq_class_queue *c;
+	int i;
+
+	bpf_for(i, 0, MAX_DROPS) {
+		if (queued_memory(q) <= memory)
+			break;
+		c = class_of(q, class_crowded(q));
+		if (!c || !drop_oldest(sch, c, fattest(c), VSFQ_DROP_DEVICE,
+				       to_free))
+			break;
+	}
+}
+
+/* A datagram was queued: which must go? */
+static __always_inline void enforce_limits(struct Qdisc *sch,
+					   struct vsfq_queue *q,
+					   struct vsfq_class_queue *c,
+					   struct packet *packet, __u32 i,
+					   struct bpf_sk_buff_ptr *to_free)
+{
+	struct vsfq_policy *p = policy_in_force();
+	struct vsfq_class_settings *s = settings_of(p, packet->key.class);
+	struct vsfq_caps *device = device_caps(q, p);
+
+	enforce_limit(sch, c, s, to_free);
+	if (s && s->group.memory)
+		enforce_group(sch, c, i, s->group.memory, to_free);
+	if (device && device->memory)
+		enforce_device(sch, q, device->memory, to_free);
 }
 
 /* The class the classifier chose, or the default policy's. */
@@ -630,14 +727,29 @@ static __always_inline __u32 packet_class(struct sk_buff *skb, __u32 type)
 	return vsock_class(type);
 }
 
-static __always_inline __u32 packet_cost(struct sk_buff *skb)
+static __always_inline __u32 packet_count(struct sk_buff *skb)
 {
 	struct skb_shared_info *info;
-	__u32 segs;
 
 	info = bpf_core_cast(skb->head + skb->end, struct skb_shared_info);
-	segs = info->gso_segs ?: 1;
-	return segs * overhead + skb->len;
+	return info->gso_segs ?: 1;
+}
+
+/* The group that a packet is in; what has no owner is in that of 0. */
+static __always_inline void packet_group(struct sk_buff *skb,
+					 struct packet *p)
+{
+	struct vsfq_class_settings *s = settings_of(policy_in_force(),
+						    p->key.class);
+	struct sock *sk = skb->sk;
+
+	p->isolate = s ? s->isolate : VSFQ_BY_CGROUP;
+	if (p->isolate == VSFQ_BY_CID)
+		p->group = p->key.tuple.dst_cid;
+	else if (p->isolate == VSFQ_BY_UID && sk)
+		p->group = sk->sk_uid.val + 1ULL;
+	else if (p->isolate == VSFQ_BY_CGROUP && sk)
+		p->group = sk->sk_cgrp_data.cgroup->kn->id;
 }
 
 static __always_inline void packet_describe(struct sk_buff *skb,
@@ -645,22 +757,22 @@ static __always_inline void packet_describe(struct sk_buff *skb,
 					    struct packet *p)
 {
 	struct vsock_tuple *tuple = &p->key.tuple;
-	struct sock *sk = skb->sk;
+	bool ours = false;
 	__u32 op;
 
 	p->length = ((struct qdisc_skb_cb *)skb->cb)->pkt_len;
 	p->memory = skb->truesize;
-	p->cost = packet_cost(skb);
+	p->packets = packet_count(skb);
+	p->cost = p->packets * overhead + skb->len;
 	p->key.queue = q->id;
-	if (skb->protocol == bpf_htons(ETH_P_VSOCK) &&
-	    vsock_parse((struct __sk_buff *)skb, tuple, &op)) {
-		if (sk)
-			p->cgroup = sk->sk_cgrp_data.cgroup->kn->id;
-	} else {
+	if (skb->protocol == bpf_htons(ETH_P_VSOCK))
+		ours = vsock_parse((struct __sk_buff *)skb, tuple, &op);
+	if (!ours)
 		tuple->src_port = skb->hash;
-	}
 	p->datagram = vsock_class(tuple->type) == VSFQ_CLASS_DGRAM;
 	p->key.class = packet_class(skb, tuple->type);
+	if (ours)
+		packet_group(skb, p);
 }
 
 static __always_inline void slot_fill(struct slot *slot, struct packet *p)
@@ -668,6 +780,7 @@ static __always_inline void slot_fill(struct slot *slot, struct packet *p)
 	slot->cost = p->cost;
 	slot->memory = p->memory;
 	slot->length = p->length;
+	slot->packets = p->packets;
 	slot->datagram = p->datagram;
 	slot->queued_at = bpf_ktime_get_ns();
 }
@@ -691,7 +804,7 @@ int BPF_PROG(vsfq_enqueue, struct sk_buff *skb, struct Qdisc *sch,
 	found = bpf_map_lookup_elem(&flow_index, &p.key);
 	if (!found && !c->spare && class_start(q, p.key.class))
 		goto drop;
-	i = found ? *found : flow_new(q, &p.key, p.cgroup, c->spare);
+	i = found ? *found : flow_new(q, &p, c->spare);
 	s = slot_make(sch, q, to_free);
 	owner = bpf_map_lookup_elem(&skbs, &s);
 	if (!s || !owner) {
@@ -706,7 +819,7 @@ int BPF_PROG(vsfq_enqueue, struct sk_buff *skb, struct Qdisc *sch,
 	if (skb)
 		bpf_qdisc_skb_drop(skb, to_free);
 	if (c->datagrams)
-		enforce_limit(sch, c, p.key.class, to_free);
+		enforce_limits(sch, q, c, &p, i, to_free);
 	return NET_XMIT_SUCCESS;
 drop:
 	bpf_qdisc_skb_drop(skb, to_free);
@@ -714,35 +827,144 @@ drop:
 	return NET_XMIT_DROP;
 }
 
+/* How long it takes to earn so much. */
+static __always_inline __u64 time_of(__u64 amount, __u64 rate)
+{
+	return (amount * NSEC_PER_SEC + rate - 1) / rate;
+}
+
+/* Whole units of credit; what is left of one counts the next time. */
+static __always_inline void bucket_fill(struct vsfq_bucket *b, __u64 rate,
+					__u64 burst, __u64 now)
+{
+	__u64 missing = 0, grown;
+
+	if (b->credit < (__s64)burst)
+		missing = burst - b->credit;
+	/* Also after a pause so long that the product below would overflow. */
+	if (now - b->credited_at >= time_of(missing, rate)) {
+		b->credit = burst;
+		b->credited_at = now;
+		return;
+	}
+	grown = (now - b->credited_at) * rate / NSEC_PER_SEC;
+	b->credit += grown;
+	b->credited_at += time_of(grown, rate);
+}
+
+/* When there is so much credit, 0 if there is; all is 0: any, or all of it. */
+static __always_inline __u64 bucket_at(struct vsfq_bucket *b, __u64 rate,
+				       __u64 burst, __u64 now, bool all)
+{
+	__s64 want = all ? burst : 1;
+
+	if (!rate)
+		return 0;
+	bucket_fill(b, rate, burst, now);
+	return b->credit >= want ? 0 :
+	       b->credited_at + time_of(want - b->credit, rate);
+}
+
+/* When there is credit, or as much as there can be; 0 if there is. */
+__verified_once __u64 meter_at(struct vsfq_meter *m __arg_nonnull,
+			       struct vsfq_caps *caps __arg_nonnull, bool all)
+{
+	__u64 now = bpf_ktime_get_ns(), bytes, packets;
+
+	bytes = bucket_at(&m->bytes, caps->rate, caps->burst, now, all);
+	packets = bucket_at(&m->packets, caps->packet_rate,
+			    VSFQ_PACKET_BURST(caps->packet_rate), now, all);
+	return bytes > packets ? bytes : packets;
+}
+
+/* Without a rate there is nothing that would ever pay a debt. */
+static __always_inline void meter_charge(struct vsfq_meter *m,
+					 struct vsfq_caps *caps,
+					 struct slot *slot)
+{
+	if (caps->rate)
+		m->bytes.credit -= slot->length;
+	if (caps->packet_rate)
+		m->packets.credit -= slot->packets;
+}
+
+static __always_inline void look_again(struct vsfq_queue *q, __u64 at)
+{
+	if (at < q->credit_at)
+		q->credit_at = at;
+}
+
+/* The group at the head of its list waits elsewhere until then. */
+static __always_inline void group_park(struct vsfq_queue *q,
+				       struct vsfq_class_queue *c, __u64 at)
+{
+	__u32 i = c->groups.head;
+
+	if (!c->parked.head || at < c->parked_until)
+		c->parked_until = at;
+	look_again(q, at);
+	list_pop(&c->groups, group_at, next_turn);
+	list_push(&c->parked, group_at, next_turn, i);
+}
+
+/* They come back to take turns, or to wait again. */
+static __always_inline void groups_unpark(struct vsfq_queue *q,
+					  struct vsfq_class_queue *c)
+{
+	if (!c->parked.head)
+		return;
+	if (c->groups.head) {
+		group_at(c->groups.tail)->next_turn = c->parked.head;
+	} else {
+		c->groups.head = c->parked.head;
+		if (!c->fresh.head && c->vtime < q->vtime)
+			c->vtime = q->vtime;
+	}
+	c->groups.tail = c->parked.tail;
+	c->parked.head = 0;
+}
+
+static __always_inline void charge(struct flow *f, struct group *g,
+				   struct vsfq_caps *caps, struct slot *slot)
+{
+	f->deficit -= slot->cost;
+	g->deficit -= slot->cost;
+	if (caps)
+		meter_charge(&g->meter, caps, slot);
+}
+
 /* The flow at the head of the fresh list sends, or goes to take turns. */
-static __always_inline __u32 serve_fresh(struct vsfq_class_queue *c,
-					 bool drain)
+static __always_inline __u32 serve_fresh(struct vsfq_queue *q,
+					 struct vsfq_class_queue *c,
+					 struct vsfq_caps *caps, bool drain)
 {
 	__u32 i = c->fresh.head;
 	struct flow *f = flow_at(i);
 	struct group *g = group_at(f->group);
-	__u32 cost = slot_at(f->slots.head)->cost;
+	struct slot *slot = slot_at(f->slots.head);
 
-	if (f->packets && !drain && cost <= f->deficit &&
-	    g->deficit > -borrow) {
-		f->deficit -= cost;
-		g->deficit -= cost;
+	if (f->packets && !drain && slot->cost <= f->deficit &&
+	    g->deficit > -borrow &&
+	    (!caps || !meter_at(&g->meter, caps, false))) {
+		charge(f, g, caps, slot);
 		return slot_pop(c, i);
 	}
 	list_pop(&c->fresh, flow_at, next_fresh);
 	f->on_fresh = false;
 	turn_push(c, i);
+	if (!c->parked_until)
+		groups_unpark(q, c);
 	return 0;
 }
 
 /* One step of the round of a group: a packet, or a flow leaves or rotates. */
 static __always_inline __u32 serve_flow(struct vsfq_queue *q,
 					struct vsfq_class_queue *c,
-					struct group *g, bool drain)
+					struct group *g,
+					struct vsfq_caps *caps, bool drain)
 {
 	__u32 i = g->flows.head;
 	struct flow *f = flow_at(i);
-	__u32 cost = slot_at(f->slots.head)->cost;
 
 	if (!f->packets) {
 		list_pop(&g->flows, flow_at, next_turn);
@@ -755,26 +977,49 @@ static __always_inline __u32 serve_flow(struct vsfq_queue *q,
 		list_rotate(&g->flows, flow_at, next_turn);
 		return 0;
 	}
-	f->deficit -= cost;
-	g->deficit -= cost;
+	charge(f, g, caps, slot_at(f->slots.head));
 	return slot_pop(c, i);
+}
+
+/*
+ * When a group may go on, 0 if now: one that sends needs credit, one that would
+ * be forgotten all of it, since nobody gets rid of a debt by a pause.
+ */
+static __always_inline __u64 group_at_credit(struct vsfq_class_queue *c,
+					     struct group *g,
+					     struct vsfq_caps *caps)
+{
+	bool sends = flow_at(g->flows.head)->packets;
+	__u64 at;
+
+	if (g->flows.head && !sends)
+		return 0;
+	at = meter_at(&g->meter, caps, !g->flows.head);
+	if (at && sends)
+		c->groups_throttled++;
+	return at;
 }
 
 /* One step of the round of a class. */
 static __always_inline __u32 serve_group(struct vsfq_queue *q,
 					 struct vsfq_class_queue *c,
-					 bool drain)
+					 struct vsfq_caps *caps, bool drain)
 {
 	__u32 i = c->groups.head;
 	struct group *g = group_at(i);
+	__u64 at = caps ? group_at_credit(c, g, caps) : 0;
 
+	if (at) {
+		group_park(q, c, at);
+		return 0;
+	}
 	if (g->deficit <= 0 && !drain) {
 		g->deficit += quantum;
 		list_rotate(&c->groups, group_at, next_turn);
 		return 0;
 	}
 	if (g->flows.head)
-		return serve_flow(q, c, g, drain);
+		return serve_flow(q, c, g, caps, drain);
 	list_pop(&c->groups, group_at, next_turn);
 	g->on_turn = false;
 	if (!g->members)
@@ -782,85 +1027,87 @@ static __always_inline __u32 serve_group(struct vsfq_queue *q,
 	return 0;
 }
 
-/* A packet to send, or 0 after a step that leads to one. */
+/*
+ * A packet to send, or 0 after a step that leads to one. "caps" are those of
+ * each group, NULL if they have none.
+ */
 __verified_once __u32 serve(struct vsfq_queue *q __arg_nonnull,
 			    struct vsfq_class_queue *c __arg_nonnull,
-			    bool drain)
+			    struct vsfq_caps *caps, bool drain)
 {
 	if (c->fresh.head)
-		return serve_fresh(c, drain);
+		return serve_fresh(q, c, caps, drain);
 	if (c->groups.head)
-		return serve_group(q, c, drain);
+		return serve_group(q, c, caps, drain);
 	return 0;
 }
 
-static __always_inline void credit_grow(struct vsfq_class_queue *c,
-					struct vsfq_class_settings *cap)
+/* Does the class have to wait? */
+static __always_inline void enforce_class(struct vsfq_queue *q, __u32 class,
+					  struct vsfq_class_queue *c,
+					  struct vsfq_class_settings *s)
 {
-	__u64 now = bpf_ktime_get_ns(), missing = 0, grown;
+	bool waited = q->waiting >> class & 1;
+	__u64 at = 0;
 
-	if (c->credit < (__s64)cap->burst)
-		missing = cap->burst - c->credit;
-	/* Also after a pause so long that the product below would overflow. */
-	if (now - c->credited_at >= missing * NSEC_PER_SEC / cap->rate) {
-		c->credit = cap->burst;
-		c->credited_at = now;
+	if (s && c->packets)
+		at = meter_at(&c->meter, &s->caps, false);
+	if (at) {
+		q->waiting |= 1U << class;
+		c->throttled += !waited;
+		look_again(q, at);
 		return;
 	}
-	grown = (now - c->credited_at) * cap->rate / NSEC_PER_SEC;
-	c->credit += grown;
-	/* What is left of a byte counts the next time. */
-	c->credited_at += (grown * NSEC_PER_SEC + cap->rate - 1) / cap->rate;
+	q->waiting &= ~(1U << class);
+	if (waited && c->vtime < q->vtime)
+		c->vtime = q->vtime;
 }
 
-/* When a class without credit will have some. */
-static __always_inline __u64 credit_at(struct vsfq_class_queue *c,
-				       struct vsfq_class_settings *cap)
+static __always_inline void enforce_groups(struct vsfq_queue *q,
+					   struct vsfq_class_queue *c,
+					   bool rates, __u64 now)
 {
-	__u64 missing = 1 - c->credit;
-
-	return c->credited_at +
-	       (missing * NSEC_PER_SEC + cap->rate - 1) / cap->rate;
+	if (!rates || c->parked_until <= now)
+		groups_unpark(q, c);
+	else if (c->parked.head)
+		look_again(q, c->parked_until);
 }
 
-/* Does the class have to wait? Notes when that ends. */
-static __always_inline bool class_waits(struct vsfq_queue *q,
-					struct vsfq_class_queue *c,
-					struct vsfq_class_settings *cap)
+/*
+ * Who waits for credit, and until when. At most so long, since another policy
+ * may change it; when there are rates no more, for the last time.
+ */
+__verified_once int enforce_rates(struct vsfq_queue *q __arg_nonnull,
+				  struct vsfq_policy *p)
 {
-	__u64 at;
+	bool rates = p && p->rates, blocked = q->blocked;
+	__u64 at = 0, now = bpf_ktime_get_ns();
+	struct vsfq_caps *device = device_caps(q, p);
+	__u32 i;
 
-	if (!cap || !cap->rate || !c->packets)
-		return false;
-	credit_grow(c, cap);
-	if (c->credit > 0)
-		return false;
-	at = credit_at(c, cap);
-	if (at < q->credit_at)
-		q->credit_at = at;
-	return true;
-}
-
-/* Find the classes that wait for credit. */
-__verified_once int enforce_rates(struct vsfq_queue *q __arg_nonnull)
-{
-	struct vsfq_policy *p = policy_in_force();
-	__u32 i, before = q->waiting;
-
-	q->waiting = 0;
-	q->credit_at = ~0ULL;
+	q->capped = rates;
+	q->credit_at = now + RECHECK_NS;
+	if (device)
+		at = meter_at(&q->meter, device, false);
+	q->blocked = !!at;
+	if (at) {
+		q->throttled += !blocked;
+		look_again(q, at);
+		return 0;
+	}
 	for (i = 0; i < VSFQ_MAX_CLASSES && i < q->classes; i++) {
-		struct vsfq_class_queue *c = &q->class[i];
-		bool waited = before >> i & 1;
-
-		if (class_waits(q, c, p ? &p->class[i] : NULL)) {
-			q->waiting |= 1U << i;
-			c->throttled += !waited;
-		} else if (waited && c->vtime < q->vtime) {
-			c->vtime = q->vtime;
-		}
+		enforce_class(q, i, &q->class[i], settings_of(p, i));
+		enforce_groups(q, &q->class[i], rates, now);
 	}
 	return 0;
+}
+
+/* Something on its lists, and credit to send it. */
+static __always_inline bool class_ready(struct vsfq_queue *q, __u32 class)
+{
+	struct vsfq_class_queue *c = &q->class[class];
+
+	return !(q->waiting >> class & 1) && (c->fresh.head || c->groups.head);
 }
 
 /*
@@ -877,7 +1124,7 @@ static __always_inline __u32 class_behind(struct vsfq_queue *q, bool fresh,
 		struct vsfq_class_queue *c = &q->class[i];
 
 		if (!c->packets || (fresh && !c->fresh.head) ||
-		    q->waiting >> i & 1)
+		    !class_ready(q, i))
 			continue;
 		if (c->vtime > least)
 			continue;
@@ -887,26 +1134,52 @@ static __always_inline __u32 class_behind(struct vsfq_queue *q, bool fresh,
 	return best;
 }
 
-/*
- * Any class with something on its lists and credit to send it,
- * VSFQ_MAX_CLASSES if there is none.
- */
+/* The class with packets that goes before others, or VSFQ_MAX_CLASSES. */
+static __always_inline __u32 class_prior(struct vsfq_queue *q,
+					 struct vsfq_policy *p)
+{
+	__u32 i, best = VSFQ_MAX_CLASSES, least = VSFQ_MAX_PRIORITY;
+
+	for (i = 0; i < VSFQ_MAX_CLASSES && i < q->classes; i++) {
+		__u32 priority = p->class[i].priority;
+
+		if (!priority || !q->class[i].packets || !class_ready(q, i) ||
+		    priority > least)
+			continue;
+		least = priority - 1;
+		best = i;
+	}
+	return best;
+}
+
+/* Any class that is ready, VSFQ_MAX_CLASSES if there is none. */
 static __always_inline __u32 class_linked(struct vsfq_queue *q)
 {
 	__u32 i;
 
 	for (i = 0; i < VSFQ_MAX_CLASSES && i < q->classes; i++)
-		if (!(q->waiting >> i & 1) &&
-		    (q->class[i].fresh.head || q->class[i].groups.head))
+		if (class_ready(q, i))
 			return i;
 	return VSFQ_MAX_CLASSES;
 }
 
-__verified_once __u32 class_next(struct vsfq_queue *q __arg_nonnull)
+__verified_once __u32 class_next(struct vsfq_queue *q __arg_nonnull,
+				 struct vsfq_policy *p)
 {
-	__u32 first, i = class_behind(q, false, ~0ULL);
-	struct vsfq_class_queue *c = class_of(q, i);
+	struct vsfq_class_queue *c;
+	__u32 first, i;
 
+	if (q->blocked)
+		return VSFQ_MAX_CLASSES;
+	i = p && p->priorities ? class_prior(q, p) : VSFQ_MAX_CLASSES;
+	c = class_of(q, i);
+	if (c) {
+		/* Has no claim to time, should it lose its priority. */
+		c->vtime = q->vtime;
+		return i;
+	}
+	i = class_behind(q, false, ~0ULL);
+	c = class_of(q, i);
 	/* Idle: forget the flows, unless they are few and may come back. */
 	if (!c)
 		return q->flows > KEEP_FLOWS ? class_linked(q) :
@@ -916,43 +1189,61 @@ __verified_once __u32 class_next(struct vsfq_queue *q __arg_nonnull)
 	return first < VSFQ_MAX_CLASSES ? first : i;
 }
 
-static __always_inline void count_sent(struct vsfq_class_queue *c, __u32 class,
+/* What each group of a class may have; NULL if there is no such cap. */
+static __always_inline struct vsfq_caps *group_caps(struct vsfq_policy *p,
+						    __u32 class)
+{
+	struct vsfq_class_settings *s = settings_of(p, class);
+
+	return s && (s->group.rate || s->group.packet_rate) ? &s->group : NULL;
+}
+
+static __always_inline void charge_caps(struct vsfq_queue *q,
+					struct vsfq_class_queue *c,
+					struct vsfq_policy *p,
+					struct vsfq_class_settings *s,
+					struct slot *slot)
+{
+	struct vsfq_caps *device = device_caps(q, p);
+
+	meter_charge(&c->meter, &s->caps, slot);
+	if (device)
+		meter_charge(&q->meter, device, slot);
+}
+
+static __always_inline void count_sent(struct vsfq_queue *q,
+				       struct vsfq_class_queue *c, __u32 class,
+				       struct vsfq_policy *p,
 				       struct slot *slot)
 {
 	__u64 usecs = (bpf_ktime_get_ns() - slot->queued_at) / 1000;
-	struct vsfq_policy *p = policy_in_force();
-	struct vsfq_class_settings *s = NULL;
+	struct vsfq_class_settings *s = settings_of(p, class);
 	__u64 vtime = (__u64)slot->cost << VTIME_SHIFT;
 
-	if (p)
-		s = &p->class[class % VSFQ_MAX_CLASSES];
 	c->sent.packets++;
 	c->sent.bytes += slot->length;
 	c->sent.cost += slot->cost;
 	/* A class that another policy removed has no weight. */
 	c->vtime += s ? vtime / (s->weight ?: 1) : vtime;
-	/* Without a rate there is nothing that would ever pay a debt. */
-	if (s && s->rate)
-		c->credit -= slot->length;
+	if (s && p->rates)
+		charge_caps(q, c, p, s, slot);
 	c->sojourn[log2_above(usecs) % VSFQ_NR_BUCKETS]++;
 	c->sojourn_sum += usecs;
 }
 
-/* Nothing can be sent: be called again when a class has credit. */
+/* Nothing can be sent: be called again when there is credit. */
 static __always_inline void wait_for_credit(struct Qdisc *sch,
 					    struct vsfq_queue *q)
 {
-	__u64 latest = bpf_ktime_get_ns() + RECHECK_NS;
-
-	if (q->waiting)
-		bpf_qdisc_watchdog_schedule(sch, q->credit_at < latest ?
-					    q->credit_at : latest, 0);
+	if (q->capped && sch->q.qlen)
+		bpf_qdisc_watchdog_schedule(sch, q->credit_at, 0);
 }
 
 SEC("struct_ops")
 struct sk_buff *BPF_PROG(vsfq_dequeue, struct Qdisc *sch)
 {
 	struct vsfq_queue *q = queue_of(sch);
+	struct vsfq_policy *p = policy_in_force();
 	struct vsfq_class_queue *c;
 	struct sk_buff *skb;
 	__u32 class, s;
@@ -960,18 +1251,19 @@ struct sk_buff *BPF_PROG(vsfq_dequeue, struct Qdisc *sch)
 
 	if (!q)
 		return NULL;
-	enforce_rates(q);
+	if (q->capped || (p && p->rates))
+		enforce_rates(q, p);
 	bpf_for(i, 0, MAX_STEPS) {
-		class = class_next(q);
+		class = class_next(q, p);
 		c = class_of(q, class);
 		if (!c) {
 			wait_for_credit(sch, q);
 			return NULL;
 		}
-		s = serve(q, c, false);
+		s = serve(q, c, group_caps(p, class), false);
 		if (!s)
 			continue;
-		count_sent(c, class, slot_at(s));
+		count_sent(q, c, class, p, slot_at(s));
 		sch->q.qlen--;
 		sch->qstats.backlog -= slot_at(s)->length;
 		skb = skb_take(s);
@@ -1000,11 +1292,14 @@ void BPF_PROG(vsfq_reset, struct Qdisc *sch)
 	if (!q)
 		return;
 	q->waiting = 0;
+	q->blocked = 0;
+	for (i = 0; i < VSFQ_MAX_CLASSES; i++)
+		groups_unpark(q, &q->class[i]);
 	bpf_for(i, 0, MAX_STEPS_RESET) {
 		c = class_of(q, class_linked(q));
 		if (!c)
 			break;
-		s = serve(q, c, true);
+		s = serve(q, c, NULL, true);
 		if (!s)
 			continue;
 		c->drops[VSFQ_DROP_RESET]++;
@@ -1023,6 +1318,7 @@ static __always_inline void class_inherit(struct vsfq_class_queue *c,
 	__builtin_memcpy(c->sojourn, old->sojourn, sizeof(c->sojourn));
 	c->sojourn_sum = old->sojourn_sum;
 	c->throttled = old->throttled;
+	c->groups_throttled = old->groups_throttled;
 }
 
 /*
@@ -1044,6 +1340,7 @@ static __always_inline void queue_inherit(struct Qdisc *sch,
 	old = bpf_map_lookup_elem(&queues, &key);
 	if (!old || old == q)
 		return;
+	q->throttled = old->throttled;
 	for (i = 0; i < VSFQ_MAX_CLASSES; i++)
 		class_inherit(&q->class[i], &old->class[i]);
 }
@@ -1063,6 +1360,8 @@ int BPF_PROG(vsfq_init, struct Qdisc *sch, struct nlattr *opt,
 		return -ENOMEM;
 	q->id = __sync_fetch_and_add(&last_queue_id, 1) + 1;
 	queue_inherit(sch, q);
+	for (i = 0; i < VSFQ_NAME_SIZE; i++)
+		q->device[i] = sch->dev_queue->dev->name[i];
 	for (i = 0; i < VSFQ_NR_CLASSES; i++)
 		if (class_start(q, i))
 			return -ENOMEM;

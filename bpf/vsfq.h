@@ -35,6 +35,8 @@ enum vsfq_class {
 enum vsfq_drop {
 	VSFQ_DROP_PACKETS,		/* class over its limit of datagrams */
 	VSFQ_DROP_MEMORY,		/* class over its limit of memory */
+	VSFQ_DROP_GROUP,		/* group over its limit of memory */
+	VSFQ_DROP_DEVICE,		/* device over its limit of memory */
 	VSFQ_DROP_POOL,			/* all of VSFQ_MAX_PACKETS in use */
 	VSFQ_DROP_RESET,		/* qdisc reset: replaced, device down */
 	VSFQ_NR_DROPS,
@@ -112,6 +114,17 @@ struct vsfq_list {
 	__u32 tail;
 };
 
+/* What a rate allows; a debt below 0. */
+struct vsfq_bucket {
+	__s64 credit;
+	__u64 credited_at;		/* CLOCK_MONOTONIC, ns */
+};
+
+struct vsfq_meter {
+	struct vsfq_bucket bytes;
+	struct vsfq_bucket packets;
+};
+
 struct vsfq_class_queue {
 	struct vsfq_stats sent;		/* what left the queue */
 	__u64 memory;			/* queued, as skb->truesize counts it */
@@ -122,9 +135,11 @@ struct vsfq_class_queue {
 	__u64 sojourn[VSFQ_NR_BUCKETS];	/* bucket n: below 2^n usecs */
 	__u64 sojourn_sum;		/* of all that left, usecs */
 
-	__s64 credit;			/* of a rate, bytes; debt below 0 */
-	__u64 credited_at;		/* CLOCK_MONOTONIC, ns */
-	__u64 throttled;		/* times that it began to wait for it */
+	struct vsfq_meter meter;
+	__u64 throttled;		/* times that it began to wait for credit */
+	__u64 groups_throttled;		/* times that one of its groups did */
+	__u64 parked_until;		/* when the first of "parked" has credit */
+	struct vsfq_list parked;	/* groups without */
 
 	__u64 vtime;			/* service received over weight */
 	struct vsfq_list fresh;		/* flows that go first */
@@ -139,8 +154,15 @@ struct vsfq_queue {
 	__u32 flows;			/* in use */
 	__u32 classes;			/* 1 + highest one that had a packet */
 	__u32 waiting;			/* bit n: class n has no credit */
-	__u64 credit_at;		/* when the first of them will have it */
+	__u32 capped;			/* were there rates at the last look? */
+	__u32 blocked;			/* has the device no credit? */
+	__u32 section;			/* of the device in the policy, from 1 */
+	__u64 generation;		/* of that policy */
+	__u64 credit_at;		/* look again then */
+	__u64 throttled;		/* times that the device began to wait */
 	__u64 vtime;			/* of the class served last */
+	struct vsfq_meter meter;	/* of the device */
+	char device[VSFQ_NAME_SIZE];
 	struct vsfq_class_queue class[VSFQ_MAX_CLASSES];
 };
 

@@ -153,6 +153,27 @@ static const char *read_count(const char *text, __u32 most, __u32 *count)
 	return wrong;
 }
 
+static const char *read_rate(struct vsfq_caps *caps, const char *text)
+{
+	return policy_read_rate(text, &caps->rate);
+}
+
+static const char *read_burst(struct vsfq_caps *caps, const char *text)
+{
+	return policy_read_size(text, VSFQ_MIN_BURST, VSFQ_MAX_BURST,
+				&caps->burst);
+}
+
+static const char *read_packet_rate(struct vsfq_caps *caps, const char *text)
+{
+	return read_count(text, VSFQ_MAX_PACKET_RATE, &caps->packet_rate);
+}
+
+static const char *read_memory(struct vsfq_caps *caps, const char *text)
+{
+	return policy_read_size(text, 64 << 10, 1 << 30, &caps->memory);
+}
+
 static const char *read_weight(struct policy_builder *b, const char *text)
 {
 	return read_count(text, VSFQ_MAX_WEIGHT, &b->class.weight);
@@ -163,20 +184,53 @@ static const char *read_limit(struct policy_builder *b, const char *text)
 	return read_count(text, VSFQ_MAX_LIMIT, &b->class.limit);
 }
 
-static const char *read_memory(struct policy_builder *b, const char *text)
+static const char *read_priority(struct policy_builder *b, const char *text)
 {
-	return policy_read_size(text, 64 << 10, 1 << 30, &b->class.memory);
+	const char *wrong;
+	__u32 priority = 0;
+
+	wrong = read_count(text, VSFQ_MAX_PRIORITY, &priority);
+	b->class.priority = priority;
+	return wrong;
 }
 
-static const char *read_rate(struct policy_builder *b, const char *text)
+static const char *read_isolate(struct policy_builder *b, const char *text)
 {
-	return policy_read_rate(text, &b->class.rate);
+	const char *wrong;
+	__u32 isolate;
+
+	wrong = policy_read_word(policy_isolates, text, &isolate);
+	if (!wrong)
+		b->class.isolate = isolate;
+	return wrong;
 }
 
-static const char *read_burst(struct policy_builder *b, const char *text)
+/* Caps: of the class or the device, and "group-" before it, of each group. */
+static const struct {
+	const char *name;
+	const char *(*read)(struct vsfq_caps *caps, const char *text);
+} cap_readers[] = {
+	{ "rate", read_rate },
+	{ "burst", read_burst },
+	{ "packet-rate", read_packet_rate },
+	{ "memory", read_memory },
+};
+
+static bool read_cap(struct policy_builder *b, const char *option,
+		     const char *text, const char **wrong)
 {
-	return policy_read_size(text, VSFQ_MIN_BURST, VSFQ_MAX_BURST,
-				&b->class.burst);
+	bool group = !strncmp(option, "group-", 6);
+	size_t i;
+
+	option += group ? 6 : 0;
+	for (i = 0; i < sizeof(cap_readers) / sizeof(cap_readers[0]); i++) {
+		if (strcmp(cap_readers[i].name, option))
+			continue;
+		*wrong = cap_readers[i].read(group ? &b->class.group : &b->caps,
+					     text);
+		return true;
+	}
+	return false;
 }
 
 static const char *read_default_in(struct policy_builder *b, const char *text)
@@ -211,9 +265,8 @@ static const struct {
 	{ "default-out", read_default_out },
 	{ "weight", read_weight },
 	{ "limit", read_limit },
-	{ "memory", read_memory },
-	{ "rate", read_rate },
-	{ "burst", read_burst },
+	{ "priority", read_priority },
+	{ "isolate", read_isolate },
 	{ "direction", read_direction },
 	{ "type", read_type },
 	{ "local-cid", read_local_cid },
@@ -230,12 +283,14 @@ static const struct {
 const char *policy_build_value(struct policy_builder *b, const char *option,
 			       const char *text)
 {
+	const char *wrong;
 	size_t i;
 
 	for (i = 0; i < sizeof(readers) / sizeof(readers[0]); i++)
 		if (!strcmp(readers[i].name, option))
 			return readers[i].read(b, text);
-	return "is no option of a policy";
+	return read_cap(b, option, text, &wrong) ? wrong :
+	       "is no option of a policy";
 }
 
 static void start_rule(struct policy_builder *b)
@@ -249,12 +304,12 @@ static void start_rule(struct policy_builder *b)
 	b->has_class = false;
 }
 
-static void start_class(struct policy_builder *b)
+static void start_section(struct policy_builder *b)
 {
 	memset(&b->class, 0, sizeof(b->class));
+	memset(&b->caps, 0, sizeof(b->caps));
 	b->class.weight = 1;
 	b->class.limit = VSFQ_LIMIT_DATAGRAMS;
-	b->class.memory = VSFQ_LIMIT_MEMORY;
 }
 
 /* 20 ms of the rate, so that a timer that is late costs nothing of it. */
@@ -267,6 +322,47 @@ static __u64 default_burst(__u64 rate)
 	return burst < VSFQ_MAX_BURST ? burst : VSFQ_MAX_BURST;
 }
 
+static const char *finish_caps(struct policy_builder *b,
+			       struct vsfq_caps *caps)
+{
+	if (caps->burst && !caps->rate)
+		return "is a burst without a rate";
+	if (caps->rate && !caps->burst)
+		caps->burst = default_burst(caps->rate);
+	if (caps->rate || caps->packet_rate)
+		b->policy->rates = 1;
+	return NULL;
+}
+
+/* Strict priority is one that others survive. */
+static const char *finish_priority(struct policy_builder *b)
+{
+	if (!b->class.priority)
+		return NULL;
+	b->policy->priorities = 1;
+	return b->class.caps.rate ? NULL :
+	       "is a priority without a rate: others would get nothing";
+}
+
+static const char *finish_class(struct policy_builder *b, const char **option)
+{
+	const char *wrong;
+
+	b->class.caps = b->caps;
+	if (!b->class.caps.memory)
+		b->class.caps.memory = VSFQ_LIMIT_MEMORY;
+	*option = "burst";
+	wrong = finish_caps(b, &b->class.caps);
+	if (wrong)
+		return wrong;
+	*option = "group-burst";
+	wrong = finish_caps(b, &b->class.group);
+	if (wrong)
+		return wrong;
+	*option = "priority";
+	return finish_priority(b);
+}
+
 const char *policy_build_class(struct policy_builder *b, const char *name,
 			       const char **option)
 {
@@ -277,12 +373,10 @@ const char *policy_build_class(struct policy_builder *b, const char *name,
 	wrong = policy_read_name(name, b->class.name);
 	if (wrong)
 		return wrong;
-	if (b->class.burst && !b->class.rate) {
-		*option = "burst";
-		return "is a burst without a rate";
-	}
-	if (b->class.rate && !b->class.burst)
-		b->class.burst = default_burst(b->class.rate);
+	wrong = finish_class(b, option);
+	if (wrong)
+		return wrong;
+	*option = NULL;
 	i = policy_find_class(b->policy, name);
 	if (i < 0)
 		i = policy_find_class(b->policy, "");
@@ -290,7 +384,31 @@ const char *policy_build_class(struct policy_builder *b, const char *name,
 		return "is one class too many: 16 is the limit, "
 		       "stream and dgram included";
 	b->policy->class[i] = b->class;
-	start_class(b);
+	start_section(b);
+	return NULL;
+}
+
+const char *policy_build_device(struct policy_builder *b, const char *name,
+				const char **option)
+{
+	struct vsfq_policy *p = b->policy;
+	struct vsfq_device_settings d = { };
+	const char *wrong;
+
+	*option = NULL;
+	wrong = policy_read_pattern(name, d.name, &d.length);
+	if (wrong)
+		return wrong;
+	*option = "burst";
+	wrong = finish_caps(b, &b->caps);
+	if (wrong)
+		return wrong;
+	*option = NULL;
+	if (p->devices == VSFQ_MAX_SECTIONS)
+		return "is one device too many: 64 is the limit";
+	d.caps = b->caps;
+	p->device[p->devices++] = d;
+	start_section(b);
 	return NULL;
 }
 
@@ -339,9 +457,11 @@ void policy_build_start(struct policy_builder *b, struct vsfq_policy *policy)
 	memset(b, 0, sizeof(*b));
 	b->policy = policy;
 	start_rule(b);
-	start_class(b);
+	start_section(b);
+	b->class.caps.memory = VSFQ_LIMIT_MEMORY;
 	policy->class[VSFQ_CLASS_STREAM] = b->class;
 	strcpy(policy->class[VSFQ_CLASS_STREAM].name, "stream");
 	policy->class[VSFQ_CLASS_DGRAM] = b->class;
 	strcpy(policy->class[VSFQ_CLASS_DGRAM].name, "dgram");
+	start_section(b);
 }

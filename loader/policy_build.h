@@ -11,6 +11,7 @@
 struct policy_builder {
 	struct vsfq_policy *policy;
 	struct vsfq_class_settings class;	/* that is being described */
+	struct vsfq_caps caps;			/* of this class or a device */
 	struct vsfq_rule rule;
 	bool has_verdict;
 	bool has_class;
@@ -29,6 +30,8 @@ const char *policy_build_value(struct policy_builder *b, const char *option,
 /* Here "option" is the one to blame, NULL if it is the section as such. */
 const char *policy_build_class(struct policy_builder *b, const char *name,
 			       const char **option);
+const char *policy_build_device(struct policy_builder *b, const char *name,
+				const char **option);
 const char *policy_build_rule(struct policy_builder *b, const char **option);
 
 #endif

@@ -11,7 +11,8 @@
 #include "policy_change.h"
 
 #define CGROUPS		"/sys/fs/cgroup"
-#define MAX_LINES	(VSFQ_MAX_RULES + VSFQ_MAX_CLASSES + 2)
+#define MAX_LINES	(VSFQ_MAX_RULES + VSFQ_MAX_CLASSES +		\
+			 VSFQ_MAX_SECTIONS + 2)
 
 /* The number of its directory is what the kernel calls a cgroup's id. */
 static int find_cgroup(struct vsfq_cgroup *cgroup)

@@ -15,7 +15,7 @@
 #include "policy_build.h"
 #include "policy_source.h"
 
-#define MAX_OPTIONS	16	/* in one section */
+#define MAX_OPTIONS	32	/* in one section */
 
 /*
  * To libconfuse the end of a file closes every section: half a rule would pass
@@ -166,17 +166,30 @@ static int end_rule(cfg_t *cfg, cfg_opt_t *opt)
 	return 0;
 }
 
-static int end_class(cfg_t *cfg, cfg_opt_t *opt)
+static int end_titled(cfg_t *cfg, cfg_opt_t *opt,
+		      const char *(*build)(struct policy_builder *b,
+					   const char *name,
+					   const char **option))
 {
 	cfg_t *section = cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1);
 	const char *option, *wrong;
 
 	now.said = true;
-	wrong = policy_build_class(&now.builder, cfg_title(section), &option);
+	wrong = build(&now.builder, cfg_title(section), &option);
 	if (wrong)
 		return fail_section(cfg, option, cfg_title(section), wrong);
 	memset(now.section, 0, sizeof(now.section));
 	return 0;
+}
+
+static int end_class(cfg_t *cfg, cfg_opt_t *opt)
+{
+	return end_titled(cfg, opt, policy_build_class);
+}
+
+static int end_device(cfg_t *cfg, cfg_opt_t *opt)
+{
+	return end_titled(cfg, opt, policy_build_device);
 }
 
 /* As seen from the file that includes it. */
@@ -215,12 +228,24 @@ static int end(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
 	return 0;
 }
 
+#define CAPS(prefix)							\
+	CFG_STR_CB(prefix "rate", NULL, CFGF_NODEFAULT, read_value),	\
+	CFG_STR_CB(prefix "burst", NULL, CFGF_NODEFAULT, read_value),	\
+	CFG_STR_CB(prefix "packet-rate", NULL, CFGF_NODEFAULT, read_value), \
+	CFG_STR_CB(prefix "memory", NULL, CFGF_NODEFAULT, read_value)
+
 static cfg_opt_t class_options[] = {
 	CFG_STR_CB("weight", NULL, CFGF_NODEFAULT, read_value),
+	CFG_STR_CB("priority", NULL, CFGF_NODEFAULT, read_value),
+	CFG_STR_CB("isolate", NULL, CFGF_NODEFAULT, read_value),
 	CFG_STR_CB("limit", NULL, CFGF_NODEFAULT, read_value),
-	CFG_STR_CB("memory", NULL, CFGF_NODEFAULT, read_value),
-	CFG_STR_CB("rate", NULL, CFGF_NODEFAULT, read_value),
-	CFG_STR_CB("burst", NULL, CFGF_NODEFAULT, read_value),
+	CAPS(""),
+	CAPS("group-"),
+	CFG_END()
+};
+
+static cfg_opt_t device_options[] = {
+	CAPS(""),
 	CFG_END()
 };
 
@@ -244,6 +269,8 @@ static cfg_opt_t top_options[] = {
 	CFG_STR_CB("default-out", NULL, CFGF_NODEFAULT, read_value),
 	CFG_SEC("class", class_options,
 		CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+	CFG_SEC("device", device_options,
+		CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
 	CFG_SEC("rule", rule_options, CFGF_MULTI),
 	CFG_FUNC("include", include),
 	CFG_FUNC(END, end),
@@ -258,6 +285,7 @@ static cfg_t *new_parser(const char *path)
 		return NULL;
 	cfg_set_error_function(cfg, confuse_error);
 	cfg_set_validate_func(cfg, "class", end_class);
+	cfg_set_validate_func(cfg, "device", end_device);
 	cfg_set_validate_func(cfg, "rule", end_rule);
 	cfg->filename = strdup(path);
 	return cfg;

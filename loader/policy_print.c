@@ -4,16 +4,40 @@
 #include "policy.h"
 #include "policy_words.h"
 
+static void print_caps(const char *prefix, const struct vsfq_caps *c,
+		       FILE *file)
+{
+	if (c->memory)
+		fprintf(file, "  %smemory = %llu", prefix, c->memory);
+	if (c->rate)
+		fprintf(file, "  %srate = %llubps  %sburst = %llu", prefix,
+			c->rate, prefix, c->burst);
+	if (c->packet_rate)
+		fprintf(file, "  %spacket-rate = %u", prefix, c->packet_rate);
+}
+
 static void print_class(const struct vsfq_class_settings *c, FILE *file)
 {
 	if (!*c->name)
 		return;
-	fprintf(file, "class %s { weight = %u  limit = %u  memory = %llu ",
-		c->name, c->weight, c->limit, c->memory);
-	if (c->rate)
-		fprintf(file, " rate = %llubps  burst = %llu ", c->rate,
-			c->burst);
-	fprintf(file, "}\n");
+	fprintf(file, "class %s { weight = %u", c->name, c->weight);
+	if (c->priority)
+		fprintf(file, "  priority = %u", c->priority);
+	if (c->isolate != VSFQ_BY_CGROUP)
+		fprintf(file, "  isolate = %s",
+			policy_word(policy_isolates, c->isolate));
+	fprintf(file, "  limit = %u", c->limit);
+	print_caps("", &c->caps, file);
+	print_caps("group-", &c->group, file);
+	fprintf(file, " }\n");
+}
+
+static void print_device(const struct vsfq_device_settings *d, FILE *file)
+{
+	fprintf(file, "device \"%s%s\" {", d->name,
+		d->length < VSFQ_NAME_SIZE ? "*" : "");
+	print_caps("", &d->caps, file);
+	fprintf(file, " }\n");
 }
 
 static void print_range(const struct vsfq_range *r, FILE *file)
@@ -103,6 +127,8 @@ void policy_print(const struct vsfq_policy *p, FILE *file)
 		policy_word(policy_verdicts, p->defaults[VSFQ_OUT]));
 	for (i = 0; i < VSFQ_MAX_CLASSES; i++)
 		print_class(&p->class[i], file);
+	for (i = 0; i < p->devices; i++)
+		print_device(&p->device[i], file);
 	for (i = 0; i < p->rules; i++)
 		print_rule(p, &p->rule[i], file);
 }

@@ -85,7 +85,8 @@ static int take(struct cleaner *c, char *at, const char *end)
 
 /*
  * Returns the line of what has no end, 0 if there is none; or of a dollar sign:
- * libconfuse would put the environment of whoever runs us into the policy.
+ * libconfuse would put the environment of whoever runs us into the policy; or
+ * of an asterisk that it would leave out.
  */
 static int clean(char *text, size_t size, const char **reason)
 {
@@ -97,6 +98,10 @@ static int clean(char *text, size_t size, const char **reason)
 			break;
 		if (*at == '$' && (c.state == CODE || c.state == QUOTE)) {
 			*reason = "has a $, and there are no variables";
+			return c.line;
+		}
+		if (*at == '*' && c.state == CODE) {
+			*reason = "has a * that does not stand in quotes";
 			return c.line;
 		}
 		at += take(&c, at, end);

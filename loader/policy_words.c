@@ -33,6 +33,14 @@ const struct policy_word policy_answers[] = {
 	{ "no", false }, { "yes", true }, { }
 };
 
+const struct policy_word policy_isolates[] = {
+	{ "cgroup", VSFQ_BY_CGROUP },
+	{ "uid", VSFQ_BY_UID },
+	{ "cid", VSFQ_BY_CID },
+	{ "none", VSFQ_BY_NONE },
+	{ }
+};
+
 const char *policy_read_word(const struct policy_word *words, const char *text,
 			     __u32 *value)
 {
@@ -213,6 +221,23 @@ const char *policy_read_name(const char *text, char name[VSFQ_NAME_SIZE])
 	memset(name, 0, VSFQ_NAME_SIZE);
 	memcpy(name, text, c - text);
 	return NULL;
+}
+
+const char *policy_read_pattern(const char *text, char name[VSFQ_NAME_SIZE],
+				__u32 *length)
+{
+	size_t size = strlen(text);
+	char begins[VSFQ_NAME_SIZE] = "";
+
+	*length = VSFQ_NAME_SIZE;
+	if (!size || text[size - 1] != '*')
+		return policy_read_name(text, name);
+	*length = --size;
+	if (size >= VSFQ_NAME_SIZE)
+		return "is a name of more than 15 characters";
+	memset(name, 0, VSFQ_NAME_SIZE);
+	memcpy(begins, text, size);
+	return size ? policy_read_name(begins, name) : NULL;
 }
 
 static bool is_clean_path(const char *text)

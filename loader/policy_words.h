@@ -23,6 +23,7 @@ extern const struct policy_word policy_directions[];
 extern const struct policy_word policy_types[];
 extern const struct policy_word policy_verdicts[];
 extern const struct policy_word policy_answers[];
+extern const struct policy_word policy_isolates[];
 
 /* Functions that read return NULL, or what is wrong with the text. */
 const char *policy_read_word(const struct policy_word *words, const char *text,
@@ -36,6 +37,9 @@ const char *policy_read_rate(const char *text, __u64 *bytes);
 const char *policy_read_ports(const char *text, struct vsfq_range *range);
 const char *policy_read_cid(const char *text, struct vsfq_range *range);
 const char *policy_read_name(const char *text, char name[VSFQ_NAME_SIZE]);
+/* A name, or the beginning of names with * behind it; "length" of it counts. */
+const char *policy_read_pattern(const char *text, char name[VSFQ_NAME_SIZE],
+				__u32 *length);
 const char *policy_read_cgroup(const char *text, struct vsfq_cgroup *cgroup);
 
 const char *policy_word(const struct policy_word *words, __u32 value);

@@ -32,6 +32,8 @@ static const char *class_name(int class)
 static const char * const drop_names[VSFQ_NR_DROPS] = {
 	[VSFQ_DROP_PACKETS] = "packets",
 	[VSFQ_DROP_MEMORY] = "memory",
+	[VSFQ_DROP_GROUP] = "group",
+	[VSFQ_DROP_DEVICE] = "device",
 	[VSFQ_DROP_POOL] = "pool",
 	[VSFQ_DROP_RESET] = "reset",
 };
@@ -98,15 +100,35 @@ static void add_queue(json_t *class, const struct vsfq_class_queue *c)
 	json_object_set_new(class, "sojourn_us", json_sojourn(c));
 	json_object_set_new(class, "served", json_stats(&c->sent));
 	json_object_set_new(class, "throttled", json_integer(c->throttled));
+	json_object_set_new(class, "groups_throttled",
+			    json_integer(c->groups_throttled));
 }
 
-/* Bytes per second, and bytes; nothing of a class without a cap. */
-static void add_cap(json_t *class, const struct vsfq_class_settings *s)
+static void add_number(json_t *object, const char *name, __u64 value)
 {
-	if (!s->rate)
-		return;
-	json_object_set_new(class, "rate", json_integer(s->rate));
-	json_object_set_new(class, "burst", json_integer(s->burst));
+	if (value)
+		json_object_set_new(object, name, json_integer(value));
+}
+
+/* Bytes per second, bytes, packets per second; nothing of what has no cap. */
+static void add_caps(json_t *object, const struct vsfq_caps *caps)
+{
+	add_number(object, "rate", caps->rate);
+	add_number(object, "burst", caps->burst);
+	add_number(object, "packet_rate", caps->packet_rate);
+}
+
+static void add_settings(json_t *class, const struct vsfq_class_settings *s)
+{
+	json_t *group = json_object();
+
+	add_caps(class, &s->caps);
+	add_number(class, "priority", s->priority);
+	add_caps(group, &s->group);
+	add_number(group, "memory", s->group.memory);
+	if (json_object_size(group))
+		json_object_set(class, "group", group);
+	json_decref(group);
 }
 
 static json_t *json_classes(const struct classifier_stats *stats,
@@ -119,7 +141,7 @@ static json_t *json_classes(const struct classifier_stats *stats,
 		if (!class_name(i))
 			continue;
 		class = json_pack("{s:s}", "name", class_name(i));
-		add_cap(class, &policy.class[i]);
+		add_settings(class, &policy.class[i]);
 		if (stats) {
 			json_object_set_new(class, "sent",
 				json_stats(&stats->class[i].sent));
@@ -189,6 +211,19 @@ static void add_classifier(json_t *device, const struct classifier_stats *s)
 				      "out", (json_int_t)s->device.refused[1]));
 }
 
+static void add_device_caps(json_t *device, const char *name)
+{
+	const struct vsfq_device_settings *d;
+
+	for (d = policy.device; d < policy.device + policy.devices; d++) {
+		if (strncmp(name, d->name, d->length))
+			continue;
+		add_caps(device, &d->caps);
+		add_number(device, "memory", d->caps.memory);
+		return;
+	}
+}
+
 /* Either half may be missing: tc can attach the qdisc alone. */
 static json_t *json_device(const struct device *dev, bool statistics)
 {
@@ -208,6 +243,10 @@ static json_t *json_device(const struct device *dev, bool statistics)
 		queued = qdisc_is_vsfq(&q) && !sched_read(&q, &queue);
 		json_object_set_new(device, "qdisc", json_qdisc(&q));
 	}
+	add_device_caps(device, dev->name);
+	if (queued)
+		json_object_set_new(device, "throttled",
+				    json_integer(queue.throttled));
 	attached = attached && !classifier_read(dev->name, &stats);
 	if (attached)
 		add_classifier(device, &stats);

@@ -77,14 +77,20 @@ static void text_queue(const json_t *class)
 }
 
 /* A cap, and what it did: also one that was, if it did anything. */
-static void text_cap(const json_t *class)
+static void text_caps(const char *label, const json_t *caps,
+		      json_int_t throttled)
 {
-	if (!number(class, "rate") && !number(class, "throttled"))
+	if (!number(caps, "rate") && !number(caps, "packet_rate") && !throttled)
 		return;
-	printf("    rate     %12" JSON_INTEGER_FORMAT " bytes/s burst %"
-	       JSON_INTEGER_FORMAT " throttled %" JSON_INTEGER_FORMAT "\n",
-	       number(class, "rate"), number(class, "burst"),
-	       number(class, "throttled"));
+	printf("%s", label);
+	if (number(caps, "rate"))
+		printf(" %12" JSON_INTEGER_FORMAT " bytes/s burst %"
+		       JSON_INTEGER_FORMAT, number(caps, "rate"),
+		       number(caps, "burst"));
+	if (number(caps, "packet_rate"))
+		printf(" %12" JSON_INTEGER_FORMAT " packets/s",
+		       number(caps, "packet_rate"));
+	printf(" throttled %" JSON_INTEGER_FORMAT "\n", throttled);
 }
 
 static void text_stalls(const json_t *of)
@@ -97,13 +103,19 @@ static void text_stalls(const json_t *of)
 
 static void text_class(const json_t *class)
 {
-	printf("  class %s\n", string(class, "name"));
+	printf("  class %s", string(class, "name"));
+	if (number(class, "priority"))
+		printf(" priority %" JSON_INTEGER_FORMAT,
+		       number(class, "priority"));
+	printf("\n");
 	text_stats("sent", json_object_get(class, "sent"));
 	text_stats("received", json_object_get(class, "received"));
 	text_rates(class);
 	text_stalls(class);
 	text_queue(class);
-	text_cap(class);
+	text_caps("    rate    ", class, number(class, "throttled"));
+	text_caps("    groups  ", json_object_get(class, "group"),
+		  number(class, "groups_throttled"));
 }
 
 static void text_flow(const json_t *flow)
@@ -151,6 +163,7 @@ static void text_device(const json_t *device)
 	text_rates(device);
 	text_counters("  driver  ", json_object_get(device, "driver"));
 	text_refused(json_object_get(device, "refused"));
+	text_caps("  rate  ", device, number(device, "throttled"));
 	json_array_foreach(json_object_get(device, "classes"), i, item)
 		text_class(item);
 	json_array_foreach(json_object_get(device, "flows"), i, item)
