@@ -28,6 +28,9 @@
  * matches, each time that the rules are asked, not for what the flow remembers;
  * and of connections, when one is accepted and when the first side closes it.
  *
+ * A cap of connections (connection.bpf.h) refuses requests that the policy
+ * accepts, in the same way; it sends no event.
+ *
  * AN EXAMPLE. A guest with CID 3 sends one 64 KiB message from port 1024 to
  * port 5000 of its host and gets 64 bytes back. Its table then has one entry
  *
@@ -50,6 +53,7 @@
  *		dev virtio-vsock0
  *	bpftool map dump pinned /sys/fs/bpf/c/flows
  */
+#include "connection.bpf.h"
 #include "credit.bpf.h"
 #include "event.bpf.h"
 #include "match.bpf.h"
@@ -71,13 +75,6 @@ struct {
 	__type(key, struct vsfq_flow_key);
 	__type(value, struct vsfq_flow_stats);
 } flows SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, VSFQ_MAX_CLASSES);
-	__type(key, __u32);
-	__type(value, struct vsfq_class_stats);
-} classes SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -235,6 +232,31 @@ static __always_inline struct vsfq_flow_key flow_key(struct vsock_tuple *t,
 	return key;
 }
 
+/* Of a connection: does a cap let it be? Only its request can be refused. */
+static __always_inline bool within_caps(struct __sk_buff *skb,
+					struct vsfq_policy *p,
+					struct vsfq_device_stats *dev,
+					struct vsfq_flow_stats *stats,
+					struct vsfq_flow_key *key, __u32 class,
+					__u32 op)
+{
+	__u64 second = bpf_ktime_get_ns() >> 30;
+
+	if (op == VSOCK_OP_RST || op == VSOCK_OP_SHUTDOWN) {
+		if (dev->opens.open)
+			connection_end(key, dev);
+	} else if (!p || !p->opens) {
+		return true;
+	} else if (op == VSOCK_OP_REQUEST) {
+		return connection_open(skb, p, dev, stats, key, class);
+	} else if (op == VSOCK_OP_RESPONSE ||
+		   (op == VSOCK_OP_RW &&
+		    (!stats || stats->last_seen >> 30 != second))) {
+		connection_seen(skb, p, dev, stats, key, class);
+	}
+	return true;
+}
+
 static __always_inline int account(struct __sk_buff *skb, bool egress)
 {
 	struct vsfq_flow_stats *stats;
@@ -272,6 +294,11 @@ static __always_inline int account(struct __sk_buff *skb, bool egress)
 			return TCX_DROP;
 		}
 		class = VSFQ_JUDGED_CLASS(judged) % VSFQ_MAX_CLASSES;
+	}
+	if (vsock_class(key.type) == VSFQ_CLASS_STREAM &&
+	    !within_caps(skb, p, dev, stats, &key, class, op)) {
+		__sync_fetch_and_add(&dev->refused[egress], 1);
+		return TCX_DROP;
 	}
 	cs = bpf_map_lookup_elem(&classes, &class);
 	if (cs)

@@ -16,6 +16,7 @@
 #define VSFQ_MAX_SECTIONS	64	/* that give caps to devices */
 #define VSFQ_MAX_PRIORITY	7
 #define VSFQ_MAX_RATE		1000000000000ULL	/* bytes per second */
+#define VSFQ_MAX_OPEN_RATE	1000000		/* connections per second */
 #define VSFQ_MAX_PACKET_RATE	1000000000	/* per second */
 /* 20 ms of it, and what a timer that is late may cost of a low one. */
 #define VSFQ_PACKET_BURST(rate)	((rate) / 50 + 2)
@@ -73,6 +74,8 @@ struct vsfq_caps {
 	__u64 burst;			/* bytes, 0 without a rate */
 	__u64 memory;			/* of what is queued, datagrams only */
 	__u32 packet_rate;		/* per second */
+	__u32 connections;
+	__u32 connection_rate;		/* new ones per second */
 	__u32 unused;
 };
 
@@ -113,7 +116,8 @@ struct vsfq_policy {
 	__u8 rejects_out;		/* something in it does */
 	__u8 rates;			/* is there any cap that is a rate? */
 	__u8 priorities;		/* has any class one? */
-	__u8 unused[3];
+	__u8 opens;			/* is there any cap of connections? */
+	__u8 unused[2];
 	struct vsfq_class_settings class[VSFQ_MAX_CLASSES];
 	struct vsfq_device_settings device[VSFQ_MAX_SECTIONS];
 	struct vsfq_cgroup cgroup[VSFQ_MAX_CGROUPS];

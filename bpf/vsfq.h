@@ -14,6 +14,7 @@
 #define VSFQ_MAX_FLOWS		16384	/* flows scheduled at one time */
 #define VSFQ_MAX_GROUPS		4096	/* groups scheduled at one time */
 #define VSFQ_FLOW_TABLE		16384	/* flows remembered per device */
+#define VSFQ_MAX_CONNECTIONS	16384	/* counted per device */
 #define VSFQ_NR_BUCKETS		32	/* of a log2 histogram of usecs */
 #define VSFQ_NR_LEVELS		32	/* of flows sorted by log2 of memory */
 #define VSFQ_MAX_CLASSES	16	/* of a policy, the default two included */
@@ -77,10 +78,44 @@ enum vsfq_flow_state {
 	VSFQ_FLOW_CLOSED,
 };
 
+/* The caps of connections; a class counts its own, then those of groups. */
+enum vsfq_open_cap {
+	VSFQ_CAP_CONNECTIONS,
+	VSFQ_CAP_CONNECTION_RATE,
+	VSFQ_NR_DEVICE_CAPS,
+	VSFQ_CAP_CLASS = VSFQ_NR_DEVICE_CAPS,
+	VSFQ_CAP_GROUP = 2 * VSFQ_NR_DEVICE_CAPS,
+	VSFQ_NR_CLASS_CAPS = VSFQ_CAP_GROUP,
+};
+
+/* What is counted of connections while there is such a cap. */
+struct vsfq_opens {
+	__u64 open;
+	__u64 until;			/* so far the rate is used up, ns */
+};
+
+/* An open connection, or the request for one. */
+struct vsfq_connection {
+	__u64 last_seen;		/* CLOCK_MONOTONIC, ns */
+	__u64 group;
+	__u16 class;
+	__u8 isolate;			/* of the group, enum vsfq_isolate */
+	__u8 grouped;			/* is it counted in that? */
+	__u32 answered;
+};
+
+struct vsfq_group_key {
+	__u64 id;
+	__u32 class;
+	__u32 isolate;
+};
+
 struct vsfq_class_stats {
 	struct vsfq_stats sent;
 	struct vsfq_stats received;
 	__u64 stalls;
+	struct vsfq_opens opens;
+	__u64 capped[VSFQ_NR_CLASS_CAPS];	/* requests refused by a cap */
 };
 
 struct vsfq_device_stats {
@@ -95,6 +130,9 @@ struct vsfq_device_stats {
 	__u64 unlogged;			/* events too many, see event.h */
 	__u64 event_second;		/* of 2^30 ns, and how many in it */
 	__u64 events[2];		/* that a rule asked for, and others */
+	struct vsfq_opens opens;
+	__u64 capped[VSFQ_NR_DEVICE_CAPS];	/* requests refused by a cap */
+	__u64 swept;			/* CLOCK_MONOTONIC, ns */
 };
 
 #define VSFQ_ANY_CID		0xffffffff
@@ -136,9 +174,9 @@ struct vsfq_class_queue {
 	__u64 sojourn_sum;		/* of all that left, usecs */
 
 	struct vsfq_meter meter;
-	__u64 throttled;		/* times that it began to wait for credit */
+	__u64 throttled;		/* times that it began to wait */
 	__u64 groups_throttled;		/* times that one of its groups did */
-	__u64 parked_until;		/* when the first of "parked" has credit */
+	__u64 parked_until;		/* the first of them has credit */
 	struct vsfq_list parked;	/* groups without */
 
 	__u64 vtime;			/* service received over weight */
@@ -156,10 +194,10 @@ struct vsfq_queue {
 	__u32 waiting;			/* bit n: class n has no credit */
 	__u32 capped;			/* were there rates at the last look? */
 	__u32 blocked;			/* has the device no credit? */
-	__u32 section;			/* of the device in the policy, from 1 */
+	__u32 section;			/* of the policy for it, from 1 */
 	__u64 generation;		/* of that policy */
 	__u64 credit_at;		/* look again then */
-	__u64 throttled;		/* times that the device began to wait */
+	__u64 throttled;		/* times that it began to wait */
 	__u64 vtime;			/* of the class served last */
 	struct vsfq_meter meter;	/* of the device */
 	char device[VSFQ_NAME_SIZE];

@@ -197,7 +197,8 @@ static int describe(const struct device *dev, struct classify *skel)
 static int keep_counters(const struct device *dev, struct classify *skel)
 {
 	struct bpf_map *maps[] = { skel->maps.device, skel->maps.classes,
-				   skel->maps.flows };
+				   skel->maps.flows, skel->maps.connections,
+				   skel->maps.groups };
 	size_t i;
 	int err;
 
@@ -205,7 +206,7 @@ static int keep_counters(const struct device *dev, struct classify *skel)
 		return 0;
 	for (i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
 		err = pins_share(dev->name, maps[i]);
-		if (err && err != -EPROTO)
+		if (err && err != -EPROTO && err != -ENOENT)
 			return err;
 	}
 	return 0;

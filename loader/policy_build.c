@@ -169,6 +169,17 @@ static const char *read_packet_rate(struct vsfq_caps *caps, const char *text)
 	return read_count(text, VSFQ_MAX_PACKET_RATE, &caps->packet_rate);
 }
 
+static const char *read_connections(struct vsfq_caps *caps, const char *text)
+{
+	return read_count(text, VSFQ_MAX_CONNECTIONS, &caps->connections);
+}
+
+static const char *read_connection_rate(struct vsfq_caps *caps,
+					const char *text)
+{
+	return read_count(text, VSFQ_MAX_OPEN_RATE, &caps->connection_rate);
+}
+
 static const char *read_memory(struct vsfq_caps *caps, const char *text)
 {
 	return policy_read_size(text, 64 << 10, 1 << 30, &caps->memory);
@@ -214,6 +225,8 @@ static const struct {
 	{ "burst", read_burst },
 	{ "packet-rate", read_packet_rate },
 	{ "memory", read_memory },
+	{ "connections", read_connections },
+	{ "connection-rate", read_connection_rate },
 };
 
 static bool read_cap(struct policy_builder *b, const char *option,
@@ -331,6 +344,8 @@ static const char *finish_caps(struct policy_builder *b,
 		caps->burst = default_burst(caps->rate);
 	if (caps->rate || caps->packet_rate)
 		b->policy->rates = 1;
+	if (caps->connections || caps->connection_rate)
+		b->policy->opens = 1;
 	return NULL;
 }
 

@@ -232,7 +232,9 @@ static int end(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
 	CFG_STR_CB(prefix "rate", NULL, CFGF_NODEFAULT, read_value),	\
 	CFG_STR_CB(prefix "burst", NULL, CFGF_NODEFAULT, read_value),	\
 	CFG_STR_CB(prefix "packet-rate", NULL, CFGF_NODEFAULT, read_value), \
-	CFG_STR_CB(prefix "memory", NULL, CFGF_NODEFAULT, read_value)
+	CFG_STR_CB(prefix "memory", NULL, CFGF_NODEFAULT, read_value),	\
+	CFG_STR_CB(prefix "connections", NULL, CFGF_NODEFAULT, read_value), \
+	CFG_STR_CB(prefix "connection-rate", NULL, CFGF_NODEFAULT, read_value)
 
 static cfg_opt_t class_options[] = {
 	CFG_STR_CB("weight", NULL, CFGF_NODEFAULT, read_value),

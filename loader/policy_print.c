@@ -14,6 +14,11 @@ static void print_caps(const char *prefix, const struct vsfq_caps *c,
 			c->rate, prefix, c->burst);
 	if (c->packet_rate)
 		fprintf(file, "  %spacket-rate = %u", prefix, c->packet_rate);
+	if (c->connections)
+		fprintf(file, "  %sconnections = %u", prefix, c->connections);
+	if (c->connection_rate)
+		fprintf(file, "  %sconnection-rate = %u", prefix,
+			c->connection_rate);
 }
 
 static void print_class(const struct vsfq_class_settings *c, FILE *file)

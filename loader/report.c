@@ -116,6 +116,30 @@ static void add_caps(json_t *object, const struct vsfq_caps *caps)
 	add_number(object, "rate", caps->rate);
 	add_number(object, "burst", caps->burst);
 	add_number(object, "packet_rate", caps->packet_rate);
+	add_number(object, "max_connections", caps->connections);
+	add_number(object, "connection_rate", caps->connection_rate);
+}
+
+/* Requests that a cap refused, by which one it was. */
+static json_t *json_capped(const __u64 *capped, int count)
+{
+	static const char * const names[] = {
+		"connections", "connection_rate",
+		"group_connections", "group_connection_rate",
+	};
+	json_t *object = json_object();
+	int i;
+
+	for (i = 0; i < count; i++)
+		json_object_set_new(object, names[i], json_integer(capped[i]));
+	return object;
+}
+
+static void add_opens(json_t *class, const struct vsfq_class_stats *s)
+{
+	json_object_set_new(class, "connections", json_integer(s->opens.open));
+	json_object_set_new(class, "capped",
+			    json_capped(s->capped, VSFQ_NR_CLASS_CAPS));
 }
 
 static void add_settings(json_t *class, const struct vsfq_class_settings *s)
@@ -149,6 +173,7 @@ static json_t *json_classes(const struct classifier_stats *stats,
 				json_stats(&stats->class[i].received));
 			json_object_set_new(class, "stalls",
 				json_integer(stats->class[i].stalls));
+			add_opens(class, &stats->class[i]);
 		}
 		if (queue)
 			add_queue(class, &queue->class[i]);
@@ -205,6 +230,11 @@ static void add_classifier(json_t *device, const struct classifier_stats *s)
 			    json_integer(s->device.untracked));
 	json_object_set_new(device, "unlogged",
 			    json_integer(s->device.unlogged));
+	json_object_set_new(device, "connections",
+			    json_integer(s->device.opens.open));
+	json_object_set_new(device, "capped",
+			    json_capped(s->device.capped,
+					VSFQ_NR_DEVICE_CAPS));
 	json_object_set_new(device, "refused",
 			    json_pack("{s:I, s:I}",
 				      "in", (json_int_t)s->device.refused[0],

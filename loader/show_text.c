@@ -101,6 +101,25 @@ static void text_stalls(const json_t *of)
 		       number(of, "stalls"));
 }
 
+/* As many as are counted: that is if there is such a cap, or was. */
+static void text_connections(const char *label, const json_t *object)
+{
+	json_t *value, *capped = json_object_get(object, "capped");
+	json_int_t sum = number(object, "connections");
+	const char *name;
+
+	json_object_foreach(capped, name, value)
+		sum += json_integer_value(value);
+	if (!sum)
+		return;
+	printf("%s%" JSON_INTEGER_FORMAT " refused", label,
+	       number(object, "connections"));
+	json_object_foreach(capped, name, value)
+		printf(" %s %" JSON_INTEGER_FORMAT, name,
+		       json_integer_value(value));
+	printf("\n");
+}
+
 static void text_class(const json_t *class)
 {
 	printf("  class %s", string(class, "name"));
@@ -116,6 +135,7 @@ static void text_class(const json_t *class)
 	text_caps("    rate    ", class, number(class, "throttled"));
 	text_caps("    groups  ", json_object_get(class, "group"),
 		  number(class, "groups_throttled"));
+	text_connections("    connections ", class);
 }
 
 static void text_flow(const json_t *flow)
@@ -164,6 +184,7 @@ static void text_device(const json_t *device)
 	text_counters("  driver  ", json_object_get(device, "driver"));
 	text_refused(json_object_get(device, "refused"));
 	text_caps("  rate  ", device, number(device, "throttled"));
+	text_connections("  connections ", device);
 	json_array_foreach(json_object_get(device, "classes"), i, item)
 		text_class(item);
 	json_array_foreach(json_object_get(device, "flows"), i, item)
