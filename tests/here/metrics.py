@@ -16,13 +16,17 @@ STATS = {"packets": 2, "bytes": 2 ** 62, "cost": 3}
 CLASS = {"name": "stream", "sent": STATS, "received": STATS, "served": STATS,
          "backlog": {"packets": 4, "bytes": 5, "memory": 6},
          "throttled": 14, "stalls": 15,
+         "throttled": 14, "groups_throttled": 15, "connections": 16,
+         "capped": {"connections": 17, "connection_rate": 18,
+                    "group_connections": 19, "group_connection_rate": 20},
          "drops": {"packets": 7, "memory": 0, "pool": 0, "reset": 8},
          "sojourn_us": {"p50": 1, "p99": 1, "sum": 12000345,
                         "buckets": [1] * 32}}
 
 DEVICES = [{"device": DEVICE, "port": "cid42", "guest": "web", "up": True, "attached": True,
             "qdisc": {"kind": "vsfq"}, "foreign": 9, "untracked": 10,
-            "unlogged": 13,
+            "unlogged": 13, "throttled": 21, "connections": 22,
+            "capped": {"connections": 23, "connection_rate": 24},
             "refused": {"in": 11, "out": 12}, "classes": [CLASS]},
            {"device": "vsock1", "port": "", "up": False, "attached": False,
             "qdisc": {"kind": ""}}]
@@ -53,6 +57,13 @@ def test_format(t):
              8),
             ("throttled_total", {"class": "stream"}, 14),
             ("credit_stalls_total", {"class": "stream"}, 15),
+            ("groups_throttled_total", {"class": "stream"}, 15),
+            ("device_throttled_total", {}, 21),
+            ("connections", {"class": "stream"}, 16),
+            ("device_connections", {}, 22),
+            ("capped_requests_total",
+             {"class": "stream", "cap": "group_connections"}, 19),
+            ("device_capped_requests_total", {"cap": "connection_rate"}, 24),
             ("backlog_memory_bytes", {"class": "stream"}, 6)):
         labels = {"device": DEVICE, **labels}
         have = found["vsfq_" + name].samples.get(

@@ -102,6 +102,30 @@ def test_wrong_values(t):
             ("class a { rate = 1mbit burst = 1025M }", 32, "1025M",
              "between 65580 and"),
             ("class a { burst = 128K }", 19, "128K", "without a rate"),
+            ("class a { packet-rate = 0 }", 25, "0", "between 1 and"),
+            ("class a { packet-rate = 1000000001 }", 25, "1000000001",
+             "between 1 and 1000000000"),
+            ("class a { connections = 16385 }", 25, "16385", "and 16384"),
+            ("class a { connection-rate = 5/s }", 29, "5/s", "not a number"),
+            ("class a { connection-rate = 1000001 }", 29, "1000001",
+             "and 1000000"),
+            ("class a { group-rate = 7bit }", 24, "7bit", "between 8bit"),
+            ("class a { group-burst = 128K rate = 1mbit }", 25, "128K",
+             "without a rate"),
+            ("class a { group-memory = 1K }", 26, "1K", "between 65536"),
+            ("class a { group-connections = 0 }", 31, "0", "between 1 and"),
+            ("class a { priority = 8 rate = 1mbit }", 22, "8",
+             "between 1 and 7"),
+            ("class a { priority = 3 }", 22, "3", "without a rate"),
+            ("class a { priority = 3 group-rate = 1mbit }", 22, "3",
+             "without a rate"),
+            ("class a { isolate = gid }", 21, "gid",
+             "cgroup, uid, cid or none"),
+            ("device a { weight = 1 }", 12, "weight", "no such option"),
+            ("device a { burst = 128K }", 20, "128K", "without a rate"),
+            ('device "a*b" { }', 9, "a*b", "not a name"),
+            ('device "sixteen-letters.*" { }', 9, "sixteen-letters.*",
+             "15 characters"),
             ("rule { direction = both }", 20, "both", "in or out"),
             ("rule { type = raw }", 15, "raw", "stream, seqpacket or dgram"),
             ("rule { type = {stream, raw} }", 24, "raw", "must be"),
@@ -172,6 +196,14 @@ def test_no_variables(t):
     t.equal(policy(t, "class a { } # costs $5\n")[:2], (DONE, ""), "comment")
 
 
+def test_asterisk(t):
+    """libconfuse would leave out one that does not stand in quotes."""
+    wrong(t, "# * \ndevice vhost* { }\n", "2:", "stand in quotes")
+    wrong(t, "device a { }\ndevice a { }", "2:8:", '"a"', "duplicate")
+    t.equal(policy(t, 'device "*" { } device "a*" { } /* * */')[:2],
+            (DONE, ""), "status and output")
+
+
 def test_too_much(t):
     rule = "rule { verdict = accept }\n"
     t.equal(policy(t, 1024 * rule)[0], DONE, "status for 1024 rules")
@@ -179,6 +211,9 @@ def test_too_much(t):
     classes = ["class c%d { }\n" % n for n in range(15)]
     t.equal(policy(t, "".join(classes[:14]))[0], DONE, "status of 16 classes")
     wrong(t, "".join(classes), "15:7:", '"c14"', "16 is the limit")
+    devices = ["device d%d { }\n" % n for n in range(65)]
+    t.equal(policy(t, "".join(devices[:64]))[0], DONE, "status of 64 devices")
+    wrong(t, "".join(devices), "65:8:", '"d64"', "64 is the limit")
     groups = ["rule { direction = out cgroup = /%d verdict = drop }\n" % n
               for n in range(65)]
     t.equal(policy(t, "".join(groups[:64]))[0], DONE, "status of 64 cgroups")

@@ -12,6 +12,16 @@ class stream { weight = 1  limit = 1000  memory = 4194304 }
 class dgram { weight = 3  limit = 10  memory = 65536 }
 class bulk { weight = 1000  limit = 65535  memory = 1073741824  \
 rate = 4000000bps  burst = 1000000 }
+class first { weight = 1  priority = 1  isolate = uid  limit = 1000  \
+memory = 4194304  rate = 125000bps  burst = 65580  packet-rate = 1000000000  \
+connections = 16384  connection-rate = 1000000  group-memory = 65536  \
+group-rate = 1bps  group-burst = 1073741824  group-packet-rate = 1  \
+group-connections = 1  group-connection-rate = 2 }
+class one { weight = 1  isolate = none  limit = 1000  memory = 4194304 }
+device "vhost-vsock3" { }
+device "vhost-vsock*" {  memory = 65536  rate = 1bps  burst = 65580  \
+packet-rate = 7  connections = 8  connection-rate = 9 }
+device "*" {  connections = 100 }
 rule { direction = in  local-port = {22}  class = bulk }
 rule { type = {stream, dgram}  local-cid = 3-9  local-port = {0, 5-7}  \
 remote-cid = 2  remote-port = {4294967295}  device = vhost-vsock3  \

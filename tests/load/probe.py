@@ -12,6 +12,7 @@ usage: probe.py serve TYPE:PORT...       answer there
        probe.py hold CID PORT FILE       use a stream until FILE exists
        probe.py repeat CID PORT FILE     connect again and again until then;
                                          print how often, and what went wrong
+       probe.py often CID PORT SECONDS   the same for so long; and how long
        probe.py flood CID PORT COUNT     so many datagrams from one socket
 """
 
@@ -113,6 +114,14 @@ def repeat(cid, port, path):
     print(counts, flush=True)
 
 
+def often(cid, port, seconds):
+    counts, start = {}, time.monotonic()
+    while time.monotonic() < start + float(seconds):
+        result = outcome("stream", cid, port)
+        counts[result] = counts.get(result, 0) + 1
+    print(counts, "%.3f" % (time.monotonic() - start), flush=True)
+
+
 def flood(cid, port, count):
     with vsock("dgram") as s:
         for _ in range(int(count)):
@@ -121,4 +130,4 @@ def flood(cid, port, count):
 
 if __name__ == "__main__":
     {"serve": serve, "try": try_, "hold": hold, "repeat": repeat,
-     "flood": flood}[sys.argv[1]](*sys.argv[2:])
+     "often": often, "flood": flood}[sys.argv[1]](*sys.argv[2:])

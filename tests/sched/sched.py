@@ -548,8 +548,9 @@ def cleanup():
         devices.pop().close()
 
 
-def main():
-    tests = [(n, t) for n, t in globals().items() if n.startswith("test_")]
+def main(found):
+    """Run the functions named test_*, or those that the command line names."""
+    tests = [(n, t) for n, t in found.items() if n.startswith("test_")]
     chosen = [(n, t) for n, t in tests if not sys.argv[3:] or n in sys.argv]
     failed = 0
     print(f"1..{len(chosen)}")
@@ -567,4 +568,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(globals()))

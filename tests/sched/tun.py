@@ -24,6 +24,7 @@ RING = 2
 IDLE = 0.5      # seconds without a packet: nothing is queued any more
 
 STREAM, SEQPACKET, DGRAM = 1, 2, 3
+REQUEST, RESPONSE, RST, SHUTDOWN, RW = range(1, 6)
 HEADER = struct.Struct("<QQIIIHHIII")
 
 
@@ -59,12 +60,14 @@ class Tun:
         s.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 1 << 30)
         return s
 
-    def send(self, kind, port, size=64, count=1, sock=None):
+    def send(self, kind, port, size=64, count=1, sock=None, peer=2,
+             op=RW, flags=0):
         """Packets that stand for "size" bytes of payload each."""
         for _ in range(count):
             n = self.numbers.get((kind, port), 0)
             self.numbers[kind, port] = n + 1
-            header = HEADER.pack(3, 2, port, 5000, size, kind, 5, 0, n, 0)
+            header = HEADER.pack(3, peer, port, 5000, size, kind, op, flags,
+                                 n, 0)
             (sock or self.socket).sendto(header + bytes(size),
                                          (self.name, ETH_P_VSOCK))
 

@@ -4,7 +4,16 @@
 BED = "host"
 
 
+def run(t, name):
+    t.host("PYTHONDONTWRITEBYTECODE=1 python3 tests/sched/%s.py"
+           " build/vsfq %s" % (name, t.tool("bpftool")), limit=500)
+
+
 def test_decisions(t):
     """See tests/sched/, which also runs by hand."""
-    t.host("PYTHONDONTWRITEBYTECODE=1 python3 tests/sched/sched.py"
-           " build/vsfq %s" % t.tool("bpftool"), limit=500)
+    run(t, "sched")
+
+
+def test_caps(t):
+    """Who waits when there is a cap, and for how long."""
+    run(t, "caps")

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Caps: what a class with a rate sends through a real device, by the kernel's
-count and clock, and what another class sends beside it."""
+"""Caps: what a class, a group or a device with a rate sends through a real
+device, by the kernel's count and clock, and what others send beside it; and
+how many connections there are."""
 
+import ast
 import json
 import time
 
-from load import attach_all
+from load import HOST_DEV, attach_all
 
 BED = "pair"
 
 VSFQ = "build/vsfq"
+PROBE = "python3 tests/load/probe.py"
 RATE = 4000000
 WINDOW = 5          # seconds at least, of each measurement
 STREAM, DGRAM, FREE = 5020, 5030, 5040
@@ -22,46 +25,54 @@ rule { type = stream  remote-port = %d  class = free }
 """ % (STREAM, DGRAM, FREE)
 
 
-def served(t):
-    """Bytes that each class has sent, and when that was."""
+def apply(t, policy):
+    """A policy for the host, which is attached."""
+    t.cleanup(t.bed.host, "ip link set %s down; %s policy clear; "
+              "%s detach all" % (HOST_DEV, VSFQ, VSFQ))
+    t.host("cat > /run/caps.conf <<'EOF'\n%s\nEOF\n%s apply /run/caps.conf" %
+           (policy, VSFQ))
+    attach_all(t, t.bed.host)
+
+
+def served(t, unit):
+    """What each class has sent, and when that was."""
     output = t.host("%s -j show; read up rest < /proc/uptime; "
                     "echo \"$up\"" % VSFQ)
     report, up = output.rstrip().rsplit("\n", 1)
-    return ({c["name"]: c["served"]["bytes"]
+    return ({c["name"]: c["served"][unit]
              for c in json.loads(report)[0]["classes"]}, float(up))
 
 
-def measure(t, **loads):
-    """Start what shall send, by class; return bytes per second of each."""
-    jobs = [t.start(t.bed.host, "build/vsload client --cid 42 --duration 20 "
-                    + load, limit=120) for load in loads.values()]
-    idle, _ = served(t)
+def measure(t, *commands, unit="bytes", rate=RATE, **loads):
+    """Start what shall send, by class; return bytes per second of each. With
+    commands each load is started once for each of them, which comes first."""
+    jobs = [t.start(t.bed.host, command + "exec build/vsload client --cid 42 "
+                    "--duration 20 " + load, limit=120)
+            for load in loads.values() for command in commands or [""]]
+    idle, _ = served(t, unit)
     while True:
-        before, start = served(t)
-        if all(before[name] > idle[name] + RATE for name in loads):
+        before, start = served(t, unit)
+        if all(before[name] > idle[name] + rate for name in loads):
             break
         t.check(not any(job.done.is_set() for job in jobs),
                 "no load: " + "".join(job.output for job in jobs))
     time.sleep(WINDOW)
-    after, end = served(t)
+    after, end = served(t, unit)
     t.check(not any(job.done.is_set() for job in jobs), "ended too early")
     for job in jobs:
         t.equal(job.wait(), 0, "status of a load, which said " + job.output)
     t.jobs = [job for job in t.jobs if job not in jobs]
     have = {name: (after[name] - before[name]) / (end - start)
             for name in loads}
-    print("# bytes per second in %.2f s: %r" % (end - start, have), flush=True)
+    print("# %s per second in %.2f s: %r" % (unit, end - start, have),
+          flush=True)
     return have
 
 
 def test_rate(t):
     """Within 5 % of the rate, streams and datagrams alike; who has no cap has
     what the device can do beside it."""
-    t.cleanup(t.bed.host, "ip link set vhost-vsock0 down; %s policy clear; "
-              "%s detach all" % (VSFQ, VSFQ))
-    t.host("cat > /run/caps.conf <<'EOF'%sEOF\n%s apply /run/caps.conf" %
-           (POLICY, VSFQ))
-    attach_all(t, t.bed.host)
+    apply(t, POLICY)
     for port in STREAM, DGRAM, FREE:
         t.serve(t.bed.guest, port)
     stream = "--port %d --streams 1"
@@ -75,3 +86,87 @@ def test_rate(t):
     # CPUs that both share take their part: 54 to 82 % were left.
     t.check(both["free"] > 0.25 * alone and both["free"] > 2 * RATE,
             "%d beside a cap, %d alone" % (both["free"], alone))
+
+
+OTHERS = """
+class slow { packet-rate = 400 }
+class each { group-rate = 2mbps }
+rule { type = dgram   remote-port = %d  class = slow }
+rule { type = stream  remote-port = %d  class = each }
+""" % (DGRAM, STREAM)
+
+
+def near(t, what, have, want):
+    t.check(abs(have - want) < 0.05 * want, "%s: %d" % (what, have))
+
+
+def test_other_rates(t):
+    """The same of packets, of two cgroups, and of a device."""
+    apply(t, OTHERS)
+    for port in STREAM, DGRAM, FREE:
+        t.serve(t.bed.guest, port)
+    near(t, "packets", measure(t, unit="packets", rate=400, slow="--port %d "
+         "--dgram-flood 1 --dgram-size 64" % DGRAM)["slow"], 400)
+    t.host("mkdir /sys/fs/cgroup/one /sys/fs/cgroup/two")
+    t.cleanup(t.bed.host, "rmdir /sys/fs/cgroup/one /sys/fs/cgroup/two")
+    stream = "--port %d --streams 1"
+    near(t, "two groups", measure(
+        t, *["echo $BASHPID > /sys/fs/cgroup/%s/cgroup.procs; " % name
+             for name in ("one", "two")], each=stream % STREAM)["each"], RATE)
+    apply(t, POLICY.replace("rate = 4mbps", "") +
+          'device "vhost*" { rate = 4mbps }')
+    both = measure(t, free=stream % FREE, slow=stream % STREAM)
+    near(t, "device", sum(both.values()), RATE)
+
+
+OPENS = """
+class c { connections = 3 }
+rule { class = c }
+device "vhost-vsock*" { connections = 4 }
+"""
+
+
+def opened(t):
+    return json.loads(t.host(VSFQ + " -j show"))[0]["connections"]
+
+
+def test_connections(t):
+    """Whoever opens them; one too many is refused, those that are there stay,
+    and when all are closed none is counted."""
+    apply(t, OPENS)
+    for vm in t.bed.host, t.bed.guest:
+        t.start_server(vm, PROBE + " serve stream:%d" % FREE, "serving")
+    jobs = [t.start(vm, "%s hold %d %d /run/enough" % (PROBE, cid, FREE),
+                    limit=120)
+            for vm, cid in ((t.bed.guest, 2), (t.bed.host, 42),
+                            (t.bed.guest, 2))]
+    for job in jobs:
+        t.check(job.says("connected"), job.output)
+    t.equal(opened(t), 3, "connections")
+    for vm, cid, what in ((t.bed.guest, 2, "ECONNRESET"),
+                          (t.bed.host, 42, "ETIMEDOUT")):
+        output = t.run(vm, "%s try stream:%d:%d" % (PROBE, cid, FREE))
+        t.equal(output.split()[1], what, "what happened in " + vm.name)
+    capped = json.loads(t.host(VSFQ + " -j show"))[0]["classes"]
+    t.check(sum(c["capped"]["connections"] for c in capped) >= 2,
+            "counted: %r" % capped)
+    for vm in t.bed.host, t.bed.guest:
+        t.cleanup(vm, "rm -f /run/enough")
+        t.run(vm, "touch /run/enough")
+    for job in jobs:
+        t.equal(job.wait(), 0, "status of one, which said " + job.output)
+    t.wait_for(t.bed.host, "%s show | grep -q 'connections 0 refused'" % VSFQ)
+    output = t.guest("%s try stream:2:%d" % (PROBE, FREE))
+    t.equal(output.split()[1], "answered", "what happens then")
+
+
+def test_connection_rate(t):
+    """As many new ones as there may be, of those that a guest tries."""
+    apply(t, 'device "*" { connection-rate = 8 }')
+    t.start_server(t.bed.host, PROBE + " serve stream:%d" % FREE, "serving")
+    output = t.guest("%s often 2 %d 8" % (PROBE, FREE), limit=60)
+    counts, took = output.rsplit(" ", 1)
+    print("# in %s s: %s" % (took.strip(), counts), flush=True)
+    counts = ast.literal_eval(counts)
+    t.check(counts.get("ECONNRESET"), "none refused")
+    near(t, "connections", counts["answered"], 8 * float(took))
