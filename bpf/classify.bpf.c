@@ -295,7 +295,7 @@ static __always_inline int account(struct __sk_buff *skb, bool egress)
 		}
 		class = VSFQ_JUDGED_CLASS(judged) % VSFQ_MAX_CLASSES;
 	}
-	if (vsock_class(key.type) == VSFQ_CLASS_STREAM &&
+	if (connection &&
 	    !within_caps(skb, p, dev, stats, &key, class, op)) {
 		__sync_fetch_and_add(&dev->refused[egress], 1);
 		return TCX_DROP;
@@ -303,9 +303,7 @@ static __always_inline int account(struct __sk_buff *skb, bool egress)
 	cs = bpf_map_lookup_elem(&classes, &class);
 	if (cs)
 		count(egress ? &cs->sent : &cs->received, skb);
-	if (egress && op == VSOCK_OP_RW &&
-	    vsock_class(tuple.type) == VSFQ_CLASS_STREAM &&
-	    credit_used_up(skb))
+	if (egress && op == VSOCK_OP_RW && connection && credit_used_up(skb))
 		count_stall(cs, stats);
 	count_flow(skb, dev, stats, class,
 		   op == VSOCK_OP_REQUEST || op == VSOCK_OP_RESPONSE, egress);
