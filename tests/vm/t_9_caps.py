@@ -46,8 +46,8 @@ def served(t, unit):
 def measure(t, *commands, unit="bytes", rate=RATE, **loads):
     """Start what shall send, by class; return bytes per second of each. With
     commands each load is started once for each of them, which comes first."""
-    jobs = [t.start(t.bed.host, command + "exec build/vsload client --cid 42 "
-                    "--duration 20 " + load, limit=120)
+    jobs = [t.start(t.bed.host, "bash -c '%sexec build/vsload client "
+                    "--cid 42 --duration 20 %s'" % (command, load), limit=120)
             for load in loads.values() for command in commands or [""]]
     idle, _ = served(t, unit)
     while True:

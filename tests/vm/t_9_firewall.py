@@ -88,8 +88,11 @@ def test_reject_out_default(t):
         t.check(job.says("connected"), job.output)
         apply(t, vm, "default-out = reject")
         try_ = "%s try stream:%%d:%d sendto:%%d:%d" % (PROBE, OPEN, OPEN)
-        for cid, want in ((CIDS[other.name], "ECONNREFUSED"),
-                          (CIDS[vm.name], "answered"), (1, "answered")):
+        wants = {CIDS[other.name]: "ECONNREFUSED", 1: "answered"}
+        # A kernel with a guest's driver too does not know itself as CID 2.
+        if vm == t.bed.guest:
+            wants[CIDS[vm.name]] = "answered"
+        for cid, want in wants.items():
             output = t.run(vm, try_ % (cid, cid))
             t.equal(re.findall(r" ([A-Za-z]+) ", output), 2 * [want],
                     "what happened at CID %d" % cid)
