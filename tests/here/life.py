@@ -335,6 +335,12 @@ def known(t):
             re.findall(r"(?<!\S)(--?[A-Za-z][\w-]*)", options))
 
 
+def events(t):
+    """What "vsfq help" says that EVENT is."""
+    return re.search(r"\[EVENT\] +(.*), as it happens",
+                     done(t, VSFQ + " help")).group(1).split(", ")
+
+
 def bash(t, *words):
     """What bash offers in the place of the last word."""
     # Devices of the type of the only one that is on every machine.
@@ -356,6 +362,8 @@ def test_completion_bash(t):
     for name, argument in commands.items():
         words = argument.strip("[]").split("|") if argument else []
         want = [w for w in words if w.islower()]
+        if "EVENT" in words:
+            want += events(t)
         if "DEV" in words:
             want.append("lo")
         if "FILE" in words:
@@ -424,6 +432,8 @@ def test_completion_zsh(t):
         words = argument.strip("[]").split("|") if argument else []
         if "FILE" in words:
             zsh(t, "vsfq %s Makef" % name, "Makefile")
+        elif "EVENT" in words:
+            zsh(t, "vsfq %s " % name, *events(t))
         elif words:
             zsh(t, "vsfq %s " % name,
                 *("lo" if w == "DEV" else w for w in words))
