@@ -267,7 +267,8 @@ def test_many_flows(t):
     vm, other = t.bed.host, t.bed.guest
     attach_all(t, vm)
     serve(t, other)
-    apply(t, vm, "rule { remote-port = {quiet}  verdict = drop }")
+    apply(t, vm, "rule { type = dgram  remote-port = {quiet}  verdict = drop"
+          " }")
     before = classes(t, vm)["dgram"]["sent"]["packets"]
     # Not packets of ours: the device will not send them, but it counts them.
     t.run(vm, "tests/sight/send.py %s dgram 100000" % HOST_DEV, limit=180)
