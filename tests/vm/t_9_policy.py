@@ -84,7 +84,7 @@ def test_connection_survives(t):
         attach_all(t, vm)
         serve(t, other)
         job = t.start(vm, "%s hold %d %d /run/enough" %
-                      (PROBE, CIDS[other.name], OPEN), limit=120)
+                      (PROBE, CIDS[other.name], OPEN), limit=300)
         t.check(job.says("connected"), job.output)
         apply(t, vm, "class old { }\ndefault-out = drop\ndefault-in = reject\n"
               "rule { direction = out remote-port = {open} class = old }")
@@ -93,7 +93,7 @@ def test_connection_survives(t):
         t.wait_for(vm, "[ $(%s -j show | python3 -c 'import json, sys; "
                    "print([c[\"sent\"][\"packets\"] for c in json.load("
                    "sys.stdin)[0][\"classes\"] if c[\"name\"] == \"old\"][0])'"
-                   ") -gt %d ]" % (VSFQ, before), limit=60)
+                   ") -gt %d ]" % (VSFQ, before), limit=120)
         apply(t, vm, "default-out = drop")
         expect(t, probe(t, vm, CIDS[other.name], ("stream", OPEN)),
                {("stream", OPEN): "ETIMEDOUT"})
@@ -211,9 +211,9 @@ def test_many_rules_cost_little(t):
         write(t, vm, rules * "rule { direction = out remote-port = 9 "
               "verdict = drop }\n", "/run/%d.conf" % rules)
     t.cleanup(vm, VSFQ + " policy clear")
-    t.start(vm, "%s flood 2 %d 1000000000" % (PROBE, SILENT), limit=300)
+    t.start(vm, "%s flood 2 %d 1000000000" % (PROBE, SILENT), limit=600)
     took = {10: [], 1000: []}
-    for _ in range(5):
+    for _ in range(3):
         for rules, list_ in took.items():
             t.run(vm, "%s apply /run/%d.conf" % (VSFQ, rules))
             list_.append(run_time(t, vm))
