@@ -60,7 +60,7 @@ class Test:
         self.jobs.append(job)
         return job
 
-    def start_server(self, vm, command, ready, limit=300):
+    def start_server(self, vm, command, ready, limit=900):
         """Start a server; return its job once it has said @ready."""
         job = self.start(vm, command, limit)
         if not job.says(ready):
