@@ -189,10 +189,10 @@ static __always_inline void follow(struct vsfq_device_stats *dev,
 				   struct vsfq_flow_key *key, __u32 op)
 {
 	if (op == VSOCK_OP_RST || op == VSOCK_OP_SHUTDOWN) {
-		if (stats->state == VSFQ_FLOW_OPEN)
-			event_connection(dev, key, stats, VSFQ_CLOSE);
-		if (stats->state == VSFQ_FLOW_OPEN)
-			stats->state = VSFQ_FLOW_CLOSED;
+		if (stats->state != VSFQ_FLOW_OPEN)
+			return;
+		event_connection(dev, key, stats, VSFQ_CLOSE);
+		stats->state = VSFQ_FLOW_CLOSED;
 	} else if (stats->state == VSFQ_FLOW_NEW && op != VSOCK_OP_REQUEST) {
 		stats->state = VSFQ_FLOW_OPEN;
 		if (op == VSOCK_OP_RESPONSE)
@@ -240,8 +240,6 @@ static __always_inline bool within_caps(struct __sk_buff *skb,
 					struct vsfq_flow_key *key, __u32 class,
 					__u32 op)
 {
-	__u64 second = bpf_ktime_get_ns() >> 30;
-
 	if (op == VSOCK_OP_RST || op == VSOCK_OP_SHUTDOWN) {
 		if (dev->opens.open)
 			connection_end(key, dev);
@@ -251,7 +249,8 @@ static __always_inline bool within_caps(struct __sk_buff *skb,
 		return connection_open(skb, p, dev, stats, key, class);
 	} else if (op == VSOCK_OP_RESPONSE ||
 		   (op == VSOCK_OP_RW &&
-		    (!stats || stats->last_seen >> 30 != second))) {
+		    (!stats ||
+		     stats->last_seen >> 30 != bpf_ktime_get_ns() >> 30))) {
 		connection_seen(skb, p, dev, stats, key, class);
 	}
 	return true;
@@ -300,7 +299,7 @@ static __always_inline int account(struct __sk_buff *skb, bool egress)
 		__sync_fetch_and_add(&dev->refused[egress], 1);
 		return TCX_DROP;
 	}
-	cs = bpf_map_lookup_elem(&classes, &class);
+	cs = class_stats(class);
 	if (cs)
 		count(egress ? &cs->sent : &cs->received, skb);
 	if (egress && op == VSOCK_OP_RW && connection && credit_used_up(skb))

@@ -35,9 +35,7 @@
 char _license[] SEC("license") = "GPL";
 
 /* Macros and anonymous enums are not in the BTF. */
-#define BPF_F_NO_PREALLOC	1
 #define BPF_SK_STORAGE_GET_F_CREATE	1
-#define AF_VSOCK		40
 #define SOCK_STREAM		1
 #define SOCK_DGRAM		2
 #define SOCK_SEQPACKET		5

@@ -18,9 +18,6 @@
 
 #include "match.bpf.h"
 
-#define BPF_F_NO_PREALLOC	1
-
-#define NSEC_PER_SEC		1000000000ULL
 #define CONNECTION_ANSWER_NS	(10 * NSEC_PER_SEC)
 #define CONNECTION_SILENT_NS	(3600 * NSEC_PER_SEC)
 /* So much of a rate may come at once, or one. */

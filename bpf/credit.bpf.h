@@ -11,8 +11,6 @@
 
 #include "vsock.bpf.h"
 
-#define AF_VSOCK	40
-
 extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym;
 
 static __always_inline bool credit_used_up(struct __sk_buff *skb)

@@ -101,7 +101,6 @@ char _license[] SEC("license") = "GPL";
 #define KEEP_FLOWS		64	/* an idle qdisc remembers */
 #define VTIME_SHIFT		10
 #define RETRY_NS		1000000
-#define NSEC_PER_SEC		1000000000ULL
 /* Another policy may lift a cap while all is quiet: look again so often. */
 #define RECHECK_NS		(NSEC_PER_SEC / 10)
 

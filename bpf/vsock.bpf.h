@@ -15,7 +15,10 @@
 /* Macros and anonymous enums are not in the BTF. */
 #define BPF_ANY			0
 #define BPF_NOEXIST		1
+#define BPF_F_NO_PREALLOC	1
 #define ETH_P_VSOCK		0x00fb
+#define AF_VSOCK		40
+#define NSEC_PER_SEC		1000000000ULL
 
 #define VSOCK_TYPE_STREAM	1
 #define VSOCK_TYPE_SEQPACKET	2
