@@ -152,6 +152,27 @@ static void wedge(struct liar *liar)
 	fflush(stdout);
 }
 
+/* That the guest has migrated, so its connections are no more; or nonsense */
+static void tell(struct liar *liar)
+{
+	static const uint32_t ids[] = {
+		VIRTIO_VSOCK_EVENT_TRANSPORT_RESET,
+		VIRTIO_VSOCK_EVENT_TRANSPORT_RESET, 1, 0xffffffff,
+	};
+	struct user_ring *ring = &liar->user.rings[USER_EVENT];
+	struct virtio_vsock_event event;
+	struct user_buf buf;
+
+	if (!ring->on || !user_take(&liar->user, ring, &buf))
+		return;
+	event.id = htole32(rng_pick(&liar->gen.rng, ids));
+	if (buf.len >= sizeof(event))
+		memcpy(buf.data, &event, sizeof(event));
+	user_give(ring, buf.head, used_len(liar, sizeof(event)));
+	user_call(ring);
+	liar->events++;
+}
+
 /* Whether there was anything to do */
 static bool work(struct liar *liar)
 {
@@ -163,9 +184,12 @@ static bool work(struct liar *liar)
 		return false;
 	n = hear(liar);
 	n += say(liar);
+	if (n && rng_one_in(&liar->gen.rng, 100))
+		tell(liar);
 	if (before && liar->sent >= liar->packets) {
 		printf("done, %" PRIu64 " packets, %" PRIu64 " heard, %" PRIu64
-		       " wedges\n", liar->sent, liar->heard, liar->wedges);
+		       " wedges, %" PRIu64 " events\n", liar->sent,
+		       liar->heard, liar->wedges, liar->events);
 		fflush(stdout);
 	} else if (before && n && rng_one_in(&liar->gen.rng, 200)) {
 		wedge(liar);

@@ -13,12 +13,12 @@
 
 struct liar {
 	/* Given */
-	const char *path;	/* of the socket for QEMU */
+	const char *path;	/* of the socket for QEMU or the guest */
 	uint64_t seed, cid;	/* of the guest */
 	uint32_t server;	/* first port of the guest's sockets */
 	uint64_t packets;	/* to send, then silence */
 	/* Results */
-	uint64_t sent, heard, wedges;
+	uint64_t sent, heard, wedges, events;
 
 	struct user user;
 	struct gen gen;

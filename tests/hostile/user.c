@@ -194,6 +194,10 @@ static int answer_ring(struct user *user, struct message *msg, const int *fds)
 	case SET_VRING_ERR:
 		close(fds[0]);
 		break;
+	case SET_VRING_ENABLE:
+		/* It is the kick that starts a ring */
+		ring->on = ring->on && msg->state.num;
+		break;
 	}
 	return 0;
 }
@@ -223,6 +227,7 @@ int user_answer(struct user *user)
 	case SET_MEM_TABLE:
 		return set_memory(user, &msg, fds);
 	case SET_VRING_NUM ... SET_VRING_ERR:
+	case SET_VRING_ENABLE:
 		return answer_ring(user, &msg, fds);
 	default:
 		return 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The device of a real guest, given to this process by QEMU's
- * vhost-user-vsock-pci: the guest's memory and its rings. What is said on them
- * is the caller's business.
+ * vhost-user-vsock-pci or by a user-mode Linux that is the guest: its memory and
+ * its rings. What is said on them is the caller's business.
  */
 #ifndef USER_H
 #define USER_H
@@ -14,8 +14,8 @@
 
 #define USER_REGIONS	8
 
-/* As the guest numbers them; QEMU keeps the third, for events, to itself */
-enum { USER_RX, USER_TX, USER_RINGS };
+/* As the guest numbers them; QEMU keeps the last one to itself */
+enum { USER_RX, USER_TX, USER_EVENT, USER_RINGS };
 
 struct user_region {
 	uint64_t guest, size, qemu;	/* where the two believe it to be */
@@ -32,7 +32,7 @@ struct user_ring {
 };
 
 struct user {
-	int conn;
+	int conn;		/* QEMU, or who stands in its place */
 	uint64_t cid, features;
 	struct user_region regions[USER_REGIONS];
 	unsigned int nr_regions;

@@ -19,6 +19,9 @@ SETUPS = {
            "build/vsfq attach $DEV",
 }
 
+# The other direction (liar.py), in which the kernel is the guest.
+LIAR = "a liar's"
+
 # It waited 16 ms at worst when this was written, on 2 emulated CPUs. A host
 # that is held up by the other guest lets it wait for ever.
 WORST_MS = 5000 * PATIENCE
@@ -56,7 +59,7 @@ def summary(record):
     print("%-12s %7s %9s %9s %7s %16s %9s" % (
         "device", "rounds", "packets", "received", "wedges", "bytes echoed",
         "worst ms"))
-    for setup in SETUPS:
+    for setup in [*SETUPS, LIAR]:
         mine = [r for r in record.done() if r["setup"] == setup]
         if mine:
             print("%-12s %7d %9d %9d %7d %16d %9d" % (setup, len(mine), *(

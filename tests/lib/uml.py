@@ -21,8 +21,11 @@ class UmlError(Exception):
     """The kernel did not get to the end of the script."""
 
 
-def run(kernel, script, limit):
+def run(kernel, script, limit, vsock=None):
     """Run the shell commands @script; returns their exit status and output.
+
+    If there is a socket @vsock, who listens there is the device of the kernel's
+    vsock driver (vhost-user).
 
     Raises UmlError if the kernel complained, lost memory or did not come to
     the end within @limit seconds.
@@ -35,7 +38,8 @@ def run(kernel, script, limit):
         said = output_of([
             kernel, "mem=1G", "ncpus=2", "seccomp=on", "rootfstype=hostfs",
             "ro", "con=null", "con0=null,fd:1", "con1=null", "ssl=null",
-            "uml_dir=" + top, "init=" + INIT, "vsfq.script=" + path], limit)
+            "uml_dir=" + top, "init=" + INIT, "vsfq.script=" + path] +
+            (["virtio_uml.device=%s:19" % vsock] if vsock else []), limit)
     # UML has complaints about its own boot.
     said = said.partition("as init process")[2]
     output, _, leaks = said.partition(MARK)

@@ -11,15 +11,10 @@ ring, and is bound anew. What the guest's kernel reports fails the test.
 
 import re
 
+from liar import BIND
+
 BED = "liar"
 
-DRIVER = "/sys/bus/virtio/drivers/vmw_vsock_virtio_transport"
-# Under a qdisc, and on the direct path.
-BIND = """cd {driver} && dev=$(basename virtio*) && echo $dev >unbind &&
-echo $dev >bind || exit
-[ {number} = 0 ] || {{ ip link set virtio-vsock0 up &&
-tc qdisc replace dev virtio-vsock0 root netem delay 1ms loss 20%; }}
-"""
 LIMIT = 120
 
 
@@ -33,7 +28,7 @@ def test_liar(t):
                 "after %d wedges it said nothing for %d s:\n%s" %
                 (binds, LIMIT, liar.output))
         if wanted in liar.output:
-            t.guest(BIND.format(driver=DRIVER, number=binds % 2), limit=LIMIT)
+            t.guest("%s bind_again %d" % (BIND, binds), limit=LIMIT)
             binds += 1
     t.check(binds, "the rings were never wedged:\n" + liar.output)
     print("# " + liar.output.strip().splitlines()[-1], flush=True)
