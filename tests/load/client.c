@@ -4,6 +4,7 @@
 #include <math.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -380,20 +381,53 @@ static void tick_run(struct run *run, unsigned int tick)
 		run->stop_flood = true;
 }
 
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int signal)
+{
+	interrupted = 1;
+}
+
+/* The next signal ends the program as usual: the server may not answer */
+static void interrupt_on_signals(void)
+{
+	struct sigaction action = {
+		.sa_handler = interrupt,
+		.sa_flags = SA_RESETHAND | SA_RESTART,
+	};
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
+
+/* A run that is ended early has something to report, and its floods started */
+static void end_early(struct run *run, unsigned int tick)
+{
+	if (!interrupted || tick <= run->warm_ticks || tick < run->start_tick)
+		return;
+	run->nr_ticks = tick;
+	if (run->stop_tick > tick)
+		run->stop_tick = tick;
+}
+
 static void run_loads(struct run *run)
 {
 	const struct options *opt = run->opt;
 	unsigned int i;
 
+	interrupt_on_signals();
 	run->start_us = now_us();
 	for (i = 0; i < opt->streams; i++)
 		must_start(&run->streams[i].thread, stream_run,
 			   &run->streams[i]);
 	for (i = 0; i < opt->pings; i++)
 		must_start(&run->pings[i].thread, ping_run, &run->pings[i]);
-	for (i = 0; i <= run->nr_ticks; i++)
+	for (i = 0; i <= run->nr_ticks; i++) {
 		tick_run(run, i);
+		end_early(run, i);
+	}
 	run->stop = true;
+	run->stop_flood = true;
 	for (i = 0; i < opt->floods; i++)
 		pthread_join(run->floods[i].thread, NULL);
 	for (i = 0; i < opt->streams; i++)
