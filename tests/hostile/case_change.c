@@ -18,6 +18,7 @@
 #define KILLS		20
 #define TALK		50	/* packets that are not waited for */
 #define CONNECTIONS	16
+#define KILLED_PORT	2048	/* the first, beyond those of the changes */
 
 /* As much as the host is allowed to send, which nobody takes */
 static void fill(int fd)
@@ -97,7 +98,7 @@ static int doomed(int listener, unsigned int n, int ready)
 	err = guest_boot(&guest, GUEST_CID, 0, "ip link set $DEV up && "
 			 "tc qdisc replace dev $DEV root netem delay 50ms");
 	for (i = 0; i < CONNECTIONS && !err; i++) {
-		fds[i] = guest_connect_from(&guest, GUEST_CID, 1024 +
+		fds[i] = guest_connect_from(&guest, GUEST_CID, KILLED_PORT +
 					    n * CONNECTIONS + i, listener);
 		err = fds[i] < 0 ? fds[i] : 0;
 		if (!err)
@@ -110,7 +111,8 @@ static int doomed(int listener, unsigned int n, int ready)
 }
 
 /* Each of these starts where the last one was killed, with the same CID. For
- * 8 s the host's closed sockets may keep the ports of the last one.
+ * 8 s the host's closed sockets may keep the ports of the last one, as they may
+ * those of case_cid_change().
  */
 static int kill_once(int listener, unsigned int n)
 {
