@@ -60,6 +60,9 @@ CMDLINE = ("console=ttyS0 panic=-1 loglevel=5 "
 # them a guest does half as much.
 EMULATED = "nohz=off highres=off "
 
+# The clock of statistics is that of the TSC, which counts instructions.
+COUNTED = "tsc=reliable "
+
 # Emulated SVM sometimes enters a guest with registers of the host (QEMU 7.2 and
 # 10.0). Such a guest exits for ever at one address, with nested page faults on
 # memory it does not have. It is told by that: more than 20 exits, no other.
@@ -80,6 +83,11 @@ SPLAT = re.compile(r"WARNING: |BUG: |BUG \S+ \(|Oops|KASAN|UBSAN|refcount_t|INFO
                    r"general protection fault|Kernel panic|"
                    r"unregister_netdevice: waiting|list_(add|del) corruption|"
                    r"INFO: trying to register non-static key|ref_tracker: ")
+
+# To change an instruction that another CPU may run the kernel puts a breakpoint
+# there, and when all CPUs have heard of that, what shall be there. An emulated
+# CPU has run the breakpoint after that (QEMU 7.2, once, in a BPF trampoline).
+STALE = re.compile(r"Oops: int3: ")
 
 # Reports of KCSAN, whose other users have races of their own.
 RACE = re.compile(r"^.*={20,}\n.*BUG: KCSAN: (.*\n)*?.*={20,}\n", re.M)
@@ -292,14 +300,18 @@ class Bed:
     """The host VM and its guests; use it in a with statement."""
 
     def __init__(self, kernel, accel, cids=(42,), dgram="force", cpus=2,
-                 limit=300, liar=""):
-        self.kernel, self.accel, self.cids = kernel, accel, cids
-        self.cpus, self.limit = cpus, limit
+                 limit=300, liar="", counted=False):
+        # A CPU that counts its instructions is alone, and emulated.
+        self.accel = "counted" if counted else accel
+        self.kernel, self.cids = kernel, cids
+        self.cpus, self.limit = 1 if counted else cpus, limit
         # Options of who plays the guest's device, if vhost does not do it.
         self.liar_options, self.liar = liar, None
         self.cmdline = CMDLINE % (dgram, dgram)
-        if accel == "tcg":
+        if self.accel == "tcg":
             self.cmdline += EMULATED
+        if counted:
+            self.cmdline += COUNTED
         modules = os.path.join(os.path.dirname(kernel), "modules/lib/modules")
         if os.path.exists(modules):
             self.cmdline += "vsfq.modules=%s " % modules
@@ -334,14 +346,15 @@ class Bed:
     def emulation_failed(self):
         """Has a VM been lost to what looks like the emulator's fault?
 
-        That is an internal error of KVM, the livelock above, and an end or a
-        silence without a word: a kernel that crashes or hangs says so on its
-        console.
+        That is an internal error of KVM, the livelock above, code that was
+        patched and runs as it was, and an end or a silence without a word: a
+        kernel that crashes or hangs says so on its console.
         """
         if self.accel != "tcg":
             return False
         for vm in [self.host, *self.guests.values()]:
-            if vm.dead and not complaint(vm.said(0)):
+            said = vm.said(0)
+            if STALE.search(said) or (vm.dead and not complaint(said)):
                 return True
         for vm in self.guests.values():
             if vm.emulator and "KVM internal error" in vm.emulator():
@@ -379,8 +392,10 @@ class Bed:
         # costs what it should next to the rest. A cmpxchg16b stops the other
         # CPU, and a nested guest that is stopped just after an interrupt gets
         # it twice, the second time perhaps with interrupts disabled.
-        cpu = {"tcg": ["-accel", "tcg,thread=multi", "-cpu",
-                       "max,-la57,-cx16,-erms,-fsrm,-avx,-avx2,-fma"],
+        simple = ["-cpu", "max,-la57,-cx16,-erms,-fsrm,-avx,-avx2,-fma"]
+        cpu = {"tcg": ["-accel", "tcg,thread=multi", *simple],
+               "counted": ["-accel", "tcg,thread=single",
+                           "-icount", "shift=0", *simple],
                "kvm": ["-accel", "kvm", "-cpu", "host"]}[self.accel]
         args = common(self.kernel, self.initrd, self.append("host"), 4096,
                       self.host.share)
