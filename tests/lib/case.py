@@ -73,6 +73,11 @@ class Test:
         return self.start_server(vm, "build/vsload server --port %d" % port,
                                  "serving")
 
+    def end(self, job):
+        """Ask a job to end; return its status."""
+        self.run(job.vm, "kill $(cat /run/job.%s)" % job.ident)
+        return job.wait()
+
     def wait_for(self, vm, condition, limit=60):
         """Wait until the shell command @condition succeeds in @vm."""
         self.run(vm, "until %s; do sleep 0.1; done" % condition,

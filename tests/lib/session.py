@@ -75,8 +75,8 @@ def load(t):
     for vm, command, line in (
             (t.bed.guest, LOGS, "2:514 .* dgram"),
             (t.bed.host, "build/vsload client --cid 42 --port 5000 "
-             "--duration 120 --streams 2", ":5000 stream .* uid 0")):
-        t.start(vm, command, limit=200)
+             "--duration 600 --streams 2", ":5000 stream .* uid 0")):
+        t.start(vm, command, limit=700)
         t.wait_for(t.bed.host, "build/vsfq top -b -c 1 | grep -q '%s'" % line)
 
 

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Make the kernel hold as much as it accepts, and keep it.
 
-usage: hold.py listen PORT        streams and datagrams come, nothing is read
+usage: hold.py listen PORT BUFFER streams and datagrams come, nothing is read;
+                                  BUFFER is a stream's credit, in bytes
        hold.py stream CID PORT COUNT SIZE      COUNT connections, writes of SIZE
        hold.py dgram CID PORT COUNT SIZE SECONDS    COUNT sockets in turn; after
                                                a round goes on until SECONDS are
@@ -24,11 +25,13 @@ FULL_SECONDS = 2
 MAX_FILES = 16384
 
 
-def listen(port):
+def listen(port, credit):
     conns = []
     dgram = socket.socket(socket.AF_VSOCK, socket.SOCK_DGRAM)
     dgram.bind((socket.VMADDR_CID_ANY, port))
     with socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.AF_VSOCK, socket.SO_VM_SOCKETS_BUFFER_SIZE,
+                            credit)
         listener.bind((socket.VMADDR_CID_ANY, port))
         listener.listen(128)
         print("listening", flush=True)

@@ -63,7 +63,7 @@ def suite(t, program, server, at, client, to):
     asked, served = ask(t, program, server, at, client, to)
     if INTERRUPTED in asked.output:
         print("# a connect() was interrupted, once more", flush=True)
-        t.run(server, "kill $(cat /run/job.%s)" % served.ident)
+        t.end(served)
         asked, served = ask(t, program, server, at, client, to)
     statuses = asked.wait(), served.wait()
     for side, job, status in zip(("client", "server"), (asked, served),

@@ -56,8 +56,7 @@ def test_reject_out(t):
                     "not at once: %r" % (key,))
         # One of them is the datagram that is dropped.
         t.equal(refused(t, vm)["out"] - before, 6, "counted")
-        t.run(vm, "kill $(cat /run/job.%s)" % job.ident)
-        job.wait()
+        t.end(job)
         t.equal([(e["event"], e["direction"], e["type"], e["local_cid"],
                   e["peer_port"], e["rule"]) for e in
                  map(json.loads, job.output.splitlines()[1:])],
@@ -200,8 +199,7 @@ def test_learn(t):
                 break
             expect(t, probe(t, vm, peer, ("stream", 6999)),
                    {("stream", 6999): "ECONNRESET"})
-            t.run(vm, "kill $(cat /run/job.%s)" % job.ident)
-            t.equal(job.wait(), 0, "status of learn")
+            t.equal(t.end(job), 0, "status of learn")
             t.equal(t.run(vm, "cat /run/learned"),
                     LEARNED % {"own": own, "peer": peer}, "what was learned")
             t.cleanup(vm, VSFQ + " policy clear")

@@ -39,11 +39,6 @@ def start_guest(t, vm, cid):
     return t.start_server(vm, "tests/sight/vmm.py %d" % cid, "ready", 600)
 
 
-def stop_guest(t, vm, job):
-    t.run(vm, "kill $(cat /run/job.%s)" % job.ident)
-    job.wait()
-
-
 def policy(t, vm):
     return t.run(vm, VSFQ + " policy show")
 
@@ -73,7 +68,7 @@ def test_boot(t):
     t.check("default-in = reject" in in_force, in_force)
     guest = start_guest(t, vm, 77)
     wait_attached(t, vm)
-    stop_guest(t, vm, guest)
+    t.end(guest)
     t.wait_for(vm, "! test -e /sys/fs/bpf/vsfq/" + HOST_DEV)
     t.equal(policy(t, vm), in_force, "the policy without a guest")
     start_guest(t, vm, 78)

@@ -142,8 +142,8 @@ def test_upgrade(t):
     attach_all(t, vm)
     make_other_version(t, vm)
     t.serve(t.bed.guest, 5070)
-    job = t.start(vm, "%s client --cid 42 --port 5070 --duration 25 "
-                  "--streams 3 --ping 1 --dgram-flood 1" % VSLOAD, limit=150)
+    job = t.start(vm, "%s client --cid 42 --port 5070 --duration 600 "
+                  "--streams 3 --ping 1 --dgram-flood 1" % VSLOAD, limit=700)
     t.wait_for(vm, "%s top -b -c 1 | grep -q ':5070 stream .* uid 0'" % VSFQ)
     show = VSFQ + " -sj show; "
     before, after = t.run(vm, show + "/run/other attach all && " + show,
@@ -166,7 +166,7 @@ def test_upgrade(t):
     t.wait_for(vm, "[ $(%s -j show | python3 -c 'import json, sys; "
                "print(json.load(sys.stdin)[0][\"classes\"][0][\"served\"]"
                "[\"packets\"])') -gt %d ]" % (VSFQ, new[moved] + 20))
-    t.equal(job.wait(), 0, "status of the load: " + job.output)
+    t.equal(t.end(job), 0, "status of the load: " + job.output)
     t.run(vm, VSFQ + " attach all", limit=100)
 
 
@@ -178,11 +178,11 @@ def test_show(t):
     t.run(vm, "mkdir -p /run/systemd/machines && printf 'NAME=web\\n"
           "VSOCK_CID=42\\n' > /run/systemd/machines/web")
     t.cleanup(vm, "rm -r /run/systemd/machines")
-    t.start_server(t.bed.guest, "python3 tests/load/hold.py listen 5072",
+    t.start_server(t.bed.guest, "python3 tests/load/hold.py listen 5072 262144",
                    "listening")
     t.serve(t.bed.guest, 5074)
-    t.start(vm, "%s client --cid 42 --port 5074 --duration 60 --streams 1" %
-            VSLOAD, limit=120)
+    t.start(vm, "%s client --cid 42 --port 5074 --duration 600 --streams 1" %
+            VSLOAD, limit=700)
     job = t.start_server(vm, "python3 tests/load/hold.py stream 42 5072 1 "
                          "65536", "ready")
     t.run(vm, "kill -USR1 $(cat /run/job.%s)" % job.ident)
@@ -198,7 +198,8 @@ def test_show(t):
               if f["peer_port"] in (5072, 5074)}
     t.check(stalls[5072] >= 1, "stalls of who is not read: %r" % stalls)
     class_, = [c for c in shown["classes"] if c["name"] == "stream"]
-    t.check(class_["stalls"] >= sum(stalls.values()), "%r" % class_)
+    # Of the other one there may be more, since flows are read last.
+    t.check(class_["stalls"] >= stalls[5072], "%r" % class_)
     text = t.run(vm, "%s show -s; %s top -b -c 1; %s metrics" % (3 * (VSFQ,)))
     for line in ("%s cid42 web up attached\n" % HOST_DEV,
                  "\n%s cid42 web " % HOST_DEV, 'guest="web"',
@@ -236,8 +237,7 @@ def test_monitor(t):
     job = t.start_server(vm, "%s -v -j monitor" % VSFQ, "listening")
     t.run(other, "%s try stream:42:5061 stream:42:5063 stream:42:5064" % PROBE)
     t.run(vm, PROBE + " try stream:2:5062 dgram:2:5062")
-    t.run(vm, "kill $(cat /run/job.%s)" % job.ident)
-    t.equal(job.wait(), 0, "status of the monitor")
+    t.equal(t.end(job), 0, "status of the monitor")
     events = [json.loads(line) for line in job.output.splitlines()
               if line.startswith("{")]
     t.equal({e["device"] for e in events}, {GUEST_DEV}, "devices")
@@ -266,8 +266,8 @@ def test_top(t):
     vm = t.bed.host
     attach_all(t, vm)
     t.serve(t.bed.guest, 5065)
-    t.start(vm, "%s client --cid 42 --port 5065 --duration 60 --streams 2 "
-            "--ping 1 --dgram-flood 1 --dgram-size 64" % VSLOAD, limit=120)
+    t.start(vm, "%s client --cid 42 --port 5065 --duration 600 --streams 2 "
+            "--ping 1 --dgram-flood 1 --dgram-size 64" % VSLOAD, limit=700)
     # There is a moment before it sends.
     t.wait_for(vm, "%s top -b -c 1 -d 2 > /run/top; "
                "grep -q ':5065 stream .* uid 0 cgroup' /run/top" % VSFQ)

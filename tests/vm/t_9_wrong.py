@@ -34,7 +34,7 @@ def with_capabilities(names):
 COMMANDS = """
 attach all; show -s; show -sj -d 0.1; top -b -c 1 -d 0.1; metrics; doctor
 check /run/wrong.conf; apply -n /run/wrong.conf; apply /run/wrong.conf
-policy show; monitor; policy clear; detach all; version; help
+policy show; learn -f 1; monitor; policy clear; detach all; version; help
 """
 
 
