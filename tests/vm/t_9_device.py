@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The guest's device comes and goes while it is used: its driver is unbound and
+bound, and unloaded where it is a module.
+
+Connections of then end with an error; new ones work in both directions at once,
+scheduled or not, and neither kernel says or loses anything. What a host lives
+through when a guest is gone all of a sudden is in t_9_hostile.
+"""
+
+import itertools
+import os
+
+import load
+
+BED = "pair"
+
+PORTS = itertools.count(6700, 4)
+DRIVER = "/sys/bus/virtio/drivers/vmw_vsock_virtio_transport"
+REBIND = ("cd %s && dev=$(basename virtio*) && echo $dev >unbind && "
+          "echo $dev >bind" % DRIVER)
+CYCLES = int(os.environ.get("CYCLES", 6))
+# In turn; the first and the third hold what is queued until the device is gone.
+QDISCS = ["netem delay 60s limit 10000", "pfifo_fast",
+          "tbf rate 1mbit burst 70kb latency 60s", "fq_codel limit 3",
+          "netem loss 50%", "vsfq"]
+
+# Loads of all kinds for as long as nobody says stop, whatever becomes of them.
+# Nobody tells a connect() whose request went with the device, hence timeout.
+LOADS = """
+while [ ! -e /run/vsfq/stop ]; do
+	timeout 20 build/vsload client --port %d --streams 2 --ping 1 \\
+		--dgram-flood 1 --duration 3 --warmup 0
+	echo load $?
+	sleep 1
+done >/run/loads 2>&1
+"""
+
+
+def new_connections(t, port):
+    t.guest("python3 tests/load/churn.py 2 %d 1" % port, limit=120)
+    t.host("python3 tests/load/churn.py 42 %d 1" % (port + 2), limit=120)
+
+
+def schedule(t, qdisc, seen):
+    """Put @qdisc to work; @seen of it has to show in its statistics."""
+    if qdisc == "vsfq":
+        load.configure(t.bed.guest, load.GUEST_DEV, qdisc)
+        return
+    t.guest("ip link set {0} up && tc qdisc replace dev {0} root {1}".format(
+        load.GUEST_DEV, qdisc))
+    t.wait_for(t.bed.guest, "tc -s qdisc show dev %s | grep -Eq '%s'" %
+               (load.GUEST_DEV, seen), limit=120)
+
+
+def servers(t, port):
+    t.cleanup(t.bed.guest, load.configuring(load.GUEST_DEV, "down"))
+    t.serve(t.bed.host, port)
+    t.serve(t.bed.guest, port + 2)
+    t.guest("rm -f /run/vsfq/stop")
+
+
+def under_load(t, cycle, qdiscs):
+    """Run @cycle some times while loads run in the guest; each time what it
+    leaves has to work."""
+    port = next(PORTS)
+    servers(t, port)
+    job = t.start(t.bed.guest, "bash -c '%s'" % LOADS % port, limit=1800)
+    for number in range(CYCLES):
+        # A bulk of them flows before the qdisc of this turn takes over.
+        schedule(t, "pfifo_fast", "Sent [0-9]{6}")
+        new_connections(t, port)
+        schedule(t, qdiscs[number % len(qdiscs)], "(Sent|backlog) [1-9]")
+        t.guest(cycle, limit=120)
+        new_connections(t, port)
+    t.guest("touch /run/vsfq/stop")
+    t.equal(job.wait(), 0, "exit status of the loads")
+
+
+def test_unbind(t):
+    under_load(t, REBIND, QDISCS)
+
+
+def test_unbind_refused(t):
+    """Whom a qdisc refused, who gave up and who was forgotten has no work left
+    that would run when the device is gone."""
+    port = next(PORTS)
+    servers(t, port)
+    job = t.start(t.bed.guest, "python3 tests/load/vain.py 2 %d "
+                  "/run/vsfq/stop" % port, limit=600)
+    for _ in range(CYCLES):
+        schedule(t, "netem loss 100%", "dropped [0-9]{4}")
+        t.guest(REBIND, limit=120)
+    t.guest("touch /run/vsfq/stop")
+    t.equal(job.wait(), 0, "exit status of those who connect in vain")
+    new_connections(t, port)
+
+
+def test_unload(t):
+    """rmmod waits for sockets, which must not wait for a qdisc then."""
+    if t.bed.guest.run("grep -q ^vmw_vsock_virtio_transport /proc/modules")[0]:
+        t.skip("vsock is not a module")
+    under_load(t, "until rmmod vmw_vsock_virtio_transport; do :; done "
+               "2>/dev/null; modprobe vmw_vsock_virtio_transport", QDISCS[1:])
