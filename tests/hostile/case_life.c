@@ -4,7 +4,9 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
+#include <linux/vm_sockets.h>
 
 #include "../faults/nth.h"
 #include "../load/sock.h"
@@ -20,6 +22,18 @@
 #define BACKOFF_US	400000
 /* Grants are asked for that long, and a little more */
 #define REFUSED_MS	35000
+/* Whoever is refused is asked again once a second by then */
+#define GIVE_UP_US	1100000
+#define ATTEMPTS	150
+#define ATTEMPT_US	20000
+/* What the last of them left behind comes by then */
+#define LEFT_US		1200000
+#define GIVE_UP_CLOSES	5
+/* Whatever the host sends to a guest is refused */
+#define REFUSE \
+	"ip link set $DEV up && tc qdisc replace dev $DEV root pfifo_fast && " \
+	"tc qdisc add dev $DEV clsact && " \
+	"tc filter add dev $DEV egress matchall action drop"
 
 /* A device runs before it has a CID, and its guest says that it is CID 0 */
 int case_no_cid(void)
@@ -53,10 +67,7 @@ int case_listener(void)
 	struct guest guest;
 	int err, failed;
 
-	err = fd.fd < 0 ? fd.fd : guest_boot(&guest, GUEST_CID, 0,
-		"ip link set $DEV up && tc qdisc replace dev $DEV root "
-		"pfifo_fast && tc qdisc add dev $DEV clsact && tc filter add "
-		"dev $DEV egress matchall action drop");
+	err = fd.fd < 0 ? fd.fd : guest_boot(&guest, GUEST_CID, 0, REFUSE);
 	if (err)
 		return err;
 	rx_offer_all(&guest.dev);
@@ -78,10 +89,7 @@ static int close_once(void)
 	struct packet pkt;
 	int i, err;
 
-	err = guest_boot(&guest, GUEST_CID, 0, "ip link set $DEV up && "
-			 "tc qdisc replace dev $DEV root pfifo_fast && "
-			 "tc qdisc add dev $DEV clsact && "
-			 "tc filter add dev $DEV egress matchall action drop");
+	err = guest_boot(&guest, GUEST_CID, 0, REFUSE);
 	if (err)
 		return err;
 	for (i = 0; i < QUEUED; i++) {
@@ -103,6 +111,67 @@ int case_close_queued(void)
 
 	for (i = 0; i < CLOSES && !err; i++)
 		err = close_once();
+	return err;
+}
+
+/* A socket that connects to the guest for GIVE_UP_US */
+static int attempt(void)
+{
+	struct sockaddr_vm to = {
+		.svm_family = AF_VSOCK,
+		.svm_cid = GUEST_CID,
+		.svm_port = GUEST_PORT,
+	};
+	struct timeval patience = {
+		.tv_sec = GIVE_UP_US / 1000000,
+		.tv_usec = GIVE_UP_US % 1000000,
+	};
+	int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_NONBLOCK, 0), err;
+
+	if (fd < 0)
+		return -errno;
+	if (!setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &patience,
+			sizeof(patience)) &&
+	    (!connect(fd, (struct sockaddr *)&to, sizeof(to)) ||
+	     errno == EINPROGRESS))
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+static int give_up_once(void)
+{
+	int fds[ATTEMPTS], n = 0, err;
+	struct guest guest;
+
+	err = guest_boot(&guest, GUEST_CID, 0, REFUSE);
+	if (err)
+		return err;
+	while (n < ATTEMPTS && !err) {
+		fds[n] = attempt();
+		if (fds[n] < 0)
+			err = fds[n];
+		else
+			n++;
+		usleep(ATTEMPT_US);
+	}
+	guest_end(&guest);
+	while (n)
+		close(fds[--n]);
+	return err;
+}
+
+/* Close while connections have given up that were refused all the time: their
+ * next attempt, of which nobody knows any more, was due after the end
+ */
+int case_gave_up(void)
+{
+	int i, err = 0;
+
+	for (i = 0; i < GIVE_UP_CLOSES && !err; i++)
+		err = give_up_once();
+	usleep(LEFT_US);
 	return err;
 }
 

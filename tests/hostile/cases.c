@@ -13,6 +13,8 @@ static const struct {
 	  case_listener },
 	{ "close-queued", "devices closed with packets that tc refused",
 	  case_close_queued },
+	{ "gave-up", "devices closed after connections that tc refused",
+	  case_gave_up },
 	{ "long-queue", "more packets that wait than 32 bits of cost count",
 	  case_long_queue },
 	{ "many-ports", "requests from 200,000 ports that nobody listens to",

@@ -44,7 +44,7 @@ def new_connections(t, port):
 def schedule(t, qdisc, seen):
     """Put @qdisc to work; @seen of it has to show in its statistics."""
     if qdisc == "vsfq":
-        load.configure(t.bed.guest, load.GUEST_DEV, qdisc)
+        t.guest(load.configuring(load.GUEST_DEV, qdisc), limit=300)
         return
     t.guest("ip link set {0} up && tc qdisc replace dev {0} root {1}".format(
         load.GUEST_DEV, qdisc))

@@ -68,7 +68,7 @@ def regression(name):
     return test
 
 
-for name in ["strays", "no-cid", "listener", "close-queued", "long-queue",
-             "many-ports", "big-buffers", "huge-credit", "cid-change",
-             "killed"]:
+for name in ["strays", "no-cid", "listener", "close-queued", "gave-up",
+             "long-queue", "many-ports", "big-buffers", "huge-credit",
+             "cid-change", "killed"]:
     globals()["test_" + name.replace("-", "_")] = regression(name)
