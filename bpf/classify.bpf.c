@@ -26,10 +26,10 @@
  *
  * EVENTS (event.h) are sent of what is refused and of what a rule with "log"
  * matches, each time that the rules are asked, not for what the flow remembers;
- * and of connections, when one is accepted and when the first side closes it.
+ * of what a cap refuses; and of connections, when one is accepted and when the first side closes it.
  *
  * A cap of connections (connection.bpf.h) refuses requests that the policy
- * accepts, in the same way; it sends no event.
+ * accepts, in the same way.
  *
  * AN EXAMPLE. A guest with CID 3 sends one 64 KiB message from port 1024 to
  * port 5000 of its host and gets 64 bytes back. Its table then has one entry
@@ -232,13 +232,30 @@ static __always_inline struct vsfq_flow_key flow_key(struct vsock_tuple *t,
 	return key;
 }
 
+static __always_inline bool may_open(struct __sk_buff *skb,
+				     struct vsfq_policy *p,
+				     struct vsfq_device_stats *dev,
+				     struct vsfq_flow_stats *stats,
+				     struct vsfq_flow_key *key, __u32 class,
+				     bool egress)
+{
+	__u32 cap = connection_open(skb, p, dev, stats, key, class);
+
+	if (!cap)
+		return true;
+	event_capped(dev, key, egress, &p->class[class % VSFQ_MAX_CLASSES],
+		     cap - 1);
+	__sync_fetch_and_add(&dev->refused[egress], 1);
+	return false;
+}
+
 /* Of a connection: does a cap let it be? Only its request can be refused. */
 static __always_inline bool within_caps(struct __sk_buff *skb,
 					struct vsfq_policy *p,
 					struct vsfq_device_stats *dev,
 					struct vsfq_flow_stats *stats,
 					struct vsfq_flow_key *key, __u32 class,
-					__u32 op)
+					__u32 op, bool egress)
 {
 	if (op == VSOCK_OP_RST || op == VSOCK_OP_SHUTDOWN) {
 		if (dev->opens.open)
@@ -246,7 +263,7 @@ static __always_inline bool within_caps(struct __sk_buff *skb,
 	} else if (!p || !p->opens) {
 		return true;
 	} else if (op == VSOCK_OP_REQUEST) {
-		return connection_open(skb, p, dev, stats, key, class);
+		return may_open(skb, p, dev, stats, key, class, egress);
 	} else if (op == VSOCK_OP_RESPONSE ||
 		   (op == VSOCK_OP_RW &&
 		    (!stats ||
@@ -295,10 +312,8 @@ static __always_inline int account(struct __sk_buff *skb, bool egress)
 		class = VSFQ_JUDGED_CLASS(judged) % VSFQ_MAX_CLASSES;
 	}
 	if (connection &&
-	    !within_caps(skb, p, dev, stats, &key, class, op)) {
-		__sync_fetch_and_add(&dev->refused[egress], 1);
+	    !within_caps(skb, p, dev, stats, &key, class, op, egress))
 		return TCX_DROP;
-	}
 	cs = class_stats(class);
 	if (cs)
 		count(egress ? &cs->sent : &cs->received, skb);

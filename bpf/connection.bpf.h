@@ -302,8 +302,11 @@ static __always_inline void count_capped(struct vsfq_device_stats *dev,
 						 VSFQ_NR_CLASS_CAPS], 1);
 }
 
-/* A request that the policy accepted: may it be? */
-static __always_inline bool connection_open(struct __sk_buff *skb,
+/*
+ * A request that the policy accepted: may it be? Returns 0, or 1 + the cap that
+ * is in the way.
+ */
+static __always_inline __u32 connection_open(struct __sk_buff *skb,
 					    struct vsfq_policy *p,
 					    struct vsfq_device_stats *dev,
 					    struct vsfq_flow_stats *stats,
@@ -318,7 +321,7 @@ static __always_inline bool connection_open(struct __sk_buff *skb,
 	c = bpf_map_lookup_elem(&connections, key);
 	if (c) {
 		c->last_seen = new.last_seen;
-		return true;
+		return 0;
 	}
 	connection_group(skb, p, stats, key, &new);
 	cap = connection_add(key, &new, dev, p);
@@ -326,7 +329,7 @@ static __always_inline bool connection_open(struct __sk_buff *skb,
 		cap = connection_add(key, &new, dev, p);
 	if (cap)
 		count_capped(dev, class_stats(class), cap - 1);
-	return !cap;
+	return cap;
 }
 
 /* A connection says something. Each is noted about once a second. */

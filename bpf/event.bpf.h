@@ -51,8 +51,12 @@ event_new(struct vsfq_device_stats *dev, struct vsfq_flow_key *key,
 	device[1] = name[1];
 	e->time = now;
 	e->flow = *key;
+	e->rule = 0;
 	e->direction = direction;
 	e->what = what;
+	e->sent = 0;
+	e->received = 0;
+	__builtin_memset(e->class, 0, sizeof(e->class));
 	return e;
 }
 
@@ -75,9 +79,24 @@ static __always_inline void event_judged(struct vsfq_device_stats *dev,
 		return;
 	}
 	e->rule = rule == VSFQ_BY_DEFAULT ? 0 : rule;
-	e->class = VSFQ_JUDGED_CLASS(judged);
-	e->sent = 0;
-	e->received = 0;
+	bpf_ringbuf_submit(e, 0);
+}
+
+/* A cap refused a request that the policy accepts. */
+static __always_inline void event_capped(struct vsfq_device_stats *dev,
+					 struct vsfq_flow_key *key,
+					 __u32 direction,
+					 const struct vsfq_class_settings *s,
+					 __u32 cap)
+{
+	struct vsfq_event *e = event_new(dev, key, direction, VSFQ_CAPPED,
+					 false);
+
+	if (!e)
+		return;
+	if (cap >= VSFQ_CAP_CLASS)
+		__builtin_memcpy(e->class, s->name, sizeof(e->class));
+	e->cap = cap;
 	bpf_ringbuf_submit(e, 0);
 }
 
@@ -91,8 +110,6 @@ static __always_inline void event_connection(struct vsfq_device_stats *dev,
 
 	if (!e)
 		return;
-	e->rule = 0;
-	e->class = stats->class;
 	e->sent = stats->sent.bytes;
 	e->received = stats->received.bytes;
 	bpf_ringbuf_submit(e, 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What "vsfq monitor" reads: a rule with "log" has matched, something was
- * refused, a connection was made or closed.
+ * refused by a rule or a cap, a connection was made or closed.
  */
 #ifndef EVENT_H
 #define EVENT_H
@@ -16,6 +16,7 @@
 enum vsfq_event_what {
 	VSFQ_CONNECT = VSFQ_NR_VERDICTS,
 	VSFQ_CLOSE,
+	VSFQ_CAPPED,
 };
 
 struct vsfq_event {
@@ -23,11 +24,12 @@ struct vsfq_event {
 	struct vsfq_flow_key flow;
 	__u32 rule;			/* of the policy in force, from 1, or 0 */
 	char device[VSFQ_NAME_SIZE];
+	char class[VSFQ_NAME_SIZE];	/* whose cap it is, else empty */
 	__u64 sent;			/* bytes, as the flow counts them */
 	__u64 received;
 	__u8 direction;			/* enum vsfq_direction: who began */
 	__u8 what;
-	__u8 class;
+	__u8 cap;			/* enum vsfq_open_cap, of VSFQ_CAPPED */
 	__u8 unused[5];
 };
 

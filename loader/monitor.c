@@ -15,6 +15,7 @@
 #include "pins.h"
 #include "policy_words.h"
 #include "reason.h"
+#include "report.h"
 #include "stop.h"
 #include "vsfq.h"
 
@@ -50,12 +51,18 @@ static const struct policy_word events[] = {
 	{ "drop", VSFQ_DROP },
 	{ "connect", VSFQ_CONNECT },
 	{ "close", VSFQ_CLOSE },
+	{ "cap", VSFQ_CAPPED },
 	{ }
 };
 
 static const char *what(const struct vsfq_event *e)
 {
 	return policy_word(events, e->what);
+}
+
+static const char *cap(const struct vsfq_event *e)
+{
+	return report_cap(*e->class ? e->cap - VSFQ_CAP_CLASS : e->cap);
 }
 
 static void print_text(const struct vsfq_event *e, const char *time)
@@ -73,6 +80,9 @@ static void print_text(const struct vsfq_event *e, const char *time)
 		printf(" default");
 	if (e->what == VSFQ_CLOSE)
 		printf(" sent %llu received %llu", e->sent, e->received);
+	if (e->what == VSFQ_CAPPED)
+		printf(" %s of %s%s", cap(e), *e->class ? "class " : "device",
+		       e->class);
 	if (guest)
 		printf(" guest %s", guest);
 	putchar('\n');
@@ -99,6 +109,12 @@ static void print_json(const struct vsfq_event *e, const char *time)
 		json_object_set_new(event, "sent", json_integer(e->sent));
 		json_object_set_new(event, "received",
 				    json_integer(e->received));
+	}
+	if (e->what == VSFQ_CAPPED) {
+		json_object_set_new(event, "cap", json_string(cap(e)));
+		if (*e->class)
+			json_object_set_new(event, "class",
+					    json_string(e->class));
 	}
 	json_dumpf(event, stdout, JSON_COMPACT);
 	putchar('\n');

@@ -120,18 +120,25 @@ static void add_caps(json_t *object, const struct vsfq_caps *caps)
 	add_number(object, "connection_rate", caps->connection_rate);
 }
 
-/* Requests that a cap refused, by which one it was. */
-static json_t *json_capped(const __u64 *capped, int count)
+const char *report_cap(unsigned int cap)
 {
-	static const char * const names[] = {
+	static const char * const names[VSFQ_NR_CLASS_CAPS] = {
 		"connections", "connection_rate",
 		"group_connections", "group_connection_rate",
 	};
+
+	return names[cap % VSFQ_NR_CLASS_CAPS];
+}
+
+/* Requests that a cap refused, by which one it was. */
+static json_t *json_capped(const __u64 *capped, int count)
+{
 	json_t *object = json_object();
 	int i;
 
 	for (i = 0; i < count; i++)
-		json_object_set_new(object, names[i], json_integer(capped[i]));
+		json_object_set_new(object, report_cap(i),
+				    json_integer(capped[i]));
 	return object;
 }
 

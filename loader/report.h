@@ -18,4 +18,7 @@ struct devices;
 int report_devices(const struct devices *list, bool statistics,
 		   json_t **report);
 
+/* The name of a cap of connections: of a device, or of a class and its groups. */
+const char *report_cap(unsigned int cap);
+
 #endif

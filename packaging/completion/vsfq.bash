@@ -50,7 +50,7 @@ _vsfq()
 	else
 		for kind in $(_vsfq_arguments "$help" "$command"); do
 			case $kind in
-			EVENT)	words+=" accept reject drop connect close" ;;
+			EVENT)	words+=" accept reject drop connect close cap" ;;
 			DEV)	words+=" $(_vsfq_devices)" ;;
 			FILE)	compopt -o filenames 2>/dev/null
 				mapfile -t COMPREPLY < <(compgen -f -- "$current")

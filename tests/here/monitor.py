@@ -127,6 +127,34 @@ def test_refused(t):
             "events")
 
 
+def test_caps(t):
+    """Whose cap refused a request that the policy accepts, and which."""
+    caps = ('class few { group-connections = 1 } rule { class = few }',
+            'class few { connections = 1 } rule { class = few }',
+            'device "*" { connections = 1 }')
+    ask = "$here/tests/sight/ask.py vsock0 1 1024 1025"
+    for options, wants in (
+            ("", ("group_connections of class few",
+                  "connections of class few", "connections of device")),
+            ("-j", ({"cap": "group_connections", "class": "few"},
+                    {"cap": "connections", "class": "few"},
+                    {"cap": "connections"}))):
+        for policy, want in zip(caps, wants):
+            with tempfile.TemporaryDirectory() as top:
+                p = Logged(t, top)
+                p.write("policy", policy)
+                output = p.listen(options, ask, event="cap")
+            if options:
+                t.equal(without_time(output), [
+                    {"device": "", "direction": "out", "type": "stream",
+                     "event": "cap", "local_cid": 3, "local_port": 1025,
+                     "peer_cid": 2, "peer_port": 5000, **want}], policy)
+            else:
+                said = output.splitlines()[-1].split("Z  ")[-1]
+                t.equal(said, "out stream cap local 3:1025 peer 2:5000 " +
+                        want, policy)
+
+
 def test_text(t):
     """The same in a line, and what came before is not shown."""
     with tempfile.TemporaryDirectory() as top:
