@@ -51,14 +51,12 @@ __u32 classifier_program(const char *name, bool egress)
 
 bool classifier_is_current(const char *name)
 {
-	struct classify__rodata theirs;
 	const void *elf;
 	size_t size;
 
 	elf = classify__elf_bytes(&size);
-	return pins_constants(name, &theirs, sizeof(theirs)) >=
-	       (int)sizeof(theirs) &&
-	       theirs.build == pins_build(elf, size);
+	return pins_built(name, offsetof(struct classify__rodata, build),
+			  elf, size);
 }
 
 /*

@@ -162,12 +162,10 @@ void connect_forget(void)
 
 bool connect_is_current(void)
 {
-	struct connect__rodata theirs;
 	const void *elf;
 	size_t size;
 
 	elf = connect__elf_bytes(&size);
-	return pins_constants(PINS_CONNECT, &theirs, sizeof(theirs)) >=
-	       (int)sizeof(theirs) &&
-	       theirs.build == pins_build(elf, size);
+	return pins_built(PINS_CONNECT, offsetof(struct connect__rodata, build),
+			  elf, size);
 }

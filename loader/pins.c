@@ -251,7 +251,7 @@ void pins_cleanup(void)
 	rmdir(TOP);
 }
 
-static int read_constants(int fd, char value[MAX_RODATA])
+static int read_value(int fd, char value[MAX_RODATA])
 {
 	struct bpf_map_info info = { };
 	__u32 zero = 0, size = sizeof(info);
@@ -263,19 +263,25 @@ static int read_constants(int fd, char value[MAX_RODATA])
 	return bpf_map_lookup_elem(fd, &zero, value) ?: info.value_size;
 }
 
-int pins_constants(const char *owner, void *constants, size_t size)
+/* How many bytes of constants there are, or -errno. */
+static int read_constants(const char *owner, char value[MAX_RODATA])
 {
-	static char value[MAX_RODATA];
-	int fd, ret;
+	int ret, fd = pins_open(owner, RODATA);
 
-	fd = pins_open(owner, RODATA);
 	if (fd < 0)
 		return fd;
-	ret = read_constants(fd, value);
+	ret = read_value(fd, value);
 	close(fd);
-	if (ret > 0)
-		memcpy(constants, value, ret < size ? ret : size);
 	return ret;
+}
+
+bool pins_built(const char *owner, size_t offset, const void *elf, size_t size)
+{
+	__u64 build = pins_build(elf, size);
+	static char theirs[MAX_RODATA];
+
+	return read_constants(owner, theirs) >= (int)(offset + sizeof(build)) &&
+	       !memcmp(theirs + offset, &build, sizeof(build));
 }
 
 bool pins_same(const char *owner, const struct bpf_map *rodata)
@@ -285,7 +291,7 @@ bool pins_same(const char *owner, const struct bpf_map *rodata)
 	size_t size;
 
 	ours = bpf_map__initial_value(rodata, &size);
-	return pins_constants(owner, theirs, sizeof(theirs)) == (int)size &&
+	return read_constants(owner, theirs) == (int)size &&
 	       !memcmp(ours, theirs, size);
 }
 

@@ -75,13 +75,13 @@ void pins_cleanup(void);
  */
 bool pins_same(const char *owner, const struct bpf_map *rodata);
 
-/*
- * Read the constants of the pinned programs, no more than "size" bytes. Returns
- * how many bytes there are, or -errno.
- */
-int pins_constants(const char *owner, void *constants, size_t size);
-
 __u64 pins_build(const void *elf, size_t size);
+
+/*
+ * Are the pinned programs those of this object file, whatever their other
+ * constants? "offset" is where "build" is among these.
+ */
+bool pins_built(const char *owner, size_t offset, const void *elf, size_t size);
 
 bool pins_exist(const char *owner);
 

@@ -114,14 +114,12 @@ int sched_register(unsigned int overhead)
 
 bool sched_is_current(void)
 {
-	struct vsfq__rodata theirs;
 	const void *elf;
 	size_t size;
 
 	elf = vsfq__elf_bytes(&size);
-	return pins_constants(PINS_QDISC, &theirs, sizeof(theirs)) >=
-	       (int)sizeof(theirs) &&
-	       theirs.build == pins_build(elf, size);
+	return pins_built(PINS_QDISC, offsetof(struct vsfq__rodata, build),
+			  elf, size);
 }
 
 int sched_unregister(void)
