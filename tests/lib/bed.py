@@ -300,14 +300,14 @@ class Bed:
     """The host VM and its guests; use it in a with statement."""
 
     def __init__(self, kernel, accel, cids=(42,), dgram="force", cpus=2,
-                 limit=300, liar="", counted=False):
+                 limit=300, liar="", boot="", counted=False):
         # A CPU that counts its instructions is alone, and emulated.
         self.accel = "counted" if counted else accel
         self.kernel, self.cids = kernel, cids
         self.cpus, self.limit = 1 if counted else cpus, limit
         # Options of who plays the guest's device, if vhost does not do it.
         self.liar_options, self.liar = liar, None
-        self.cmdline = CMDLINE % (dgram, dgram)
+        self.cmdline = CMDLINE % (dgram, dgram) + boot + " "
         if self.accel == "tcg":
             self.cmdline += EMULATED
         if counted:

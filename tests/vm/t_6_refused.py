@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A VMM that filters the feature bit, and nobody who forces it."""
 
-BED = "auto"
+BED = "bare"
 
 DGRAM = "tests/load/dgram.py"
 VSLOAD = "build/vsload"
