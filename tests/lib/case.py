@@ -55,7 +55,7 @@ class Test:
 
     def start(self, vm, command, limit=60):
         """Start a command that the test's end kills."""
-        job = vm.start("echo $$ > /run/job.%d; exec %s" %
+        job = vm.start("echo $BASHPID > /run/job.%d; exec %s" %
                        (vm.count + 1, command), limit)
         self.jobs.append(job)
         return job

@@ -20,7 +20,7 @@ REQUEST = re.compile(r"(host|guest) (\d+) (\d+) ([\w.+-]+)")
 SHELL = r"""
 stty -F /dev/hvc0 sane rows {rows} cols {columns}
 export TERM={term} PATH=$PWD/build:{tools}:$PATH PS1='\h:\w\$ '
-echo $$ > /run/shell
+echo $BASHPID > /run/shell
 exec setsid -c bash --norc -i <>/dev/hvc0 >&0 2>&1
 """
 FOREVER = 86400
