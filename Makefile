@@ -7,6 +7,9 @@ LINE ?= 7.3
 # has a kernel of its own, which takes longer for everything.
 VARIANT ?=
 PATIENCE ?= $(if $(VARIANT),6,1)
+# Nothing, or which VM has that kernel: host, guest. The other one then has the
+# plain one. Emulated, a guest that checks itself hardly boots in a host that does.
+SIDE ?=
 # More for the command line of all VMs: "slub_debug=FZP", say, finds some of what
 # VARIANT=debug finds, with the kernel that is there.
 BOOT ?=
@@ -18,7 +21,8 @@ export LINE VARIANT PATIENCE BOOT
 SHELL := /bin/bash
 
 KERNEL_SH := scripts/kernel.sh
-KERNEL_DIR := $(shell $(KERNEL_SH) dir)
+# GNU make before 4.4 exports nothing to $(shell).
+KERNEL_DIR := $(shell LINE=$(LINE) VARIANT=$(VARIANT) $(KERNEL_SH) dir)
 ifeq ($(KERNEL_DIR),)
 $(error $(KERNEL_SH) does not know where the kernel is)
 endif
@@ -28,6 +32,16 @@ KERNEL_VMLINUX := $(KERNEL_DIR)/vmlinux
 KERNEL_VERSION := $(shell sed -n 's/^VERSION=//p' kernel-patches/$(LINE)/base)
 # A bzImage of one's own to test instead of the one that is built here.
 KERNEL ?= $(KERNEL_DIR)/bzImage
+ifneq ($(SIDE),)
+ifeq ($(and $(VARIANT),$(filter host guest,$(SIDE))),)
+$(error SIDE=$(SIDE): it is host or guest, and which kernel it has is VARIANT)
+endif
+PLAIN := $(shell LINE=$(LINE) VARIANT= $(KERNEL_SH) dir)/bzImage
+export HOST_KERNEL := $(if $(filter guest,$(SIDE)),$(PLAIN))
+export GUEST_KERNEL := $(if $(filter host,$(SIDE)),$(PLAIN))
+$(PLAIN):
+	VARIANT= $(KERNEL_SH) build
+endif
 
 LIBBPF := $(KERNEL_DIR)/tools
 BPFTOOL := $(KERNEL_DIR)/tools/bpftool
@@ -80,7 +94,7 @@ libbpf bpftool: $(BPFTOOL)	## from the kernel's source
 .PHONY: check demo bench torture vm session storm storm-uml
 CHECK_PROGRAMS := $(addprefix build/,test_load test_match test_top fuzz_parse \
 	print_guests print_metrics print_rates vshostile vsfault chance.bpf.o)
-check: $(KERNEL) all $(CHECK_PROGRAMS)	## all tests, or those of TESTS=pattern
+check: $(KERNEL) $(PLAIN) $(BPFTOOL) all $(CHECK_PROGRAMS)	## all tests, or those of TESTS=pattern
 	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) tests/run $(TESTS)
 
 demo: $(KERNEL) all	## floods against streams, with and without vsfq
@@ -96,13 +110,13 @@ bench: $(KERNEL) all	## measure every configuration; BASE=bzImage compares kerne
 	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) BASE=$(BASE) tests/bench $(ROUNDS)
 
 SECONDS ?= 3600
-torture: $(KERNEL) all build/chance.bpf.o	## disturb loads for SECONDS=3600, resumable; SEED=n, ROUND=k
+torture: $(KERNEL) $(PLAIN) all build/chance.bpf.o	## disturb loads for SECONDS=3600, resumable; SEED=n, ROUND=k
 	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) tests/torture \
 		seconds=$(SECONDS) $(addprefix seed=,$(SEED)) \
 		$(addprefix round=,$(ROUND))
 
 PACKETS ?= 10000000
-storm: $(KERNEL) all build/vshostile	## PACKETS=10000000 of a hostile guest, resumable; SEED=n
+storm: $(KERNEL) $(PLAIN) all build/vshostile	## PACKETS=10000000 of a hostile guest, resumable; SEED=n
 	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) tests/storm \
 		packets=$(PACKETS) $(addprefix seed=,$(SEED))
 

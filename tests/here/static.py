@@ -149,6 +149,14 @@ def test_variants_have_their_own_key(t):
             "-uml-" in said[3], "not the variants' names: %r" % said)
 
 
+def test_variant_is_checked(t):
+    """make asks which kernel before it reads what it passes on to others."""
+    for how in "make -n check VARIANT=kcsan", "VARIANT=kcsan make -n check":
+        said = t.machine("unset MAKEFLAGS KERNEL KERNEL_DIR; " + how)[1]
+        t.check("-kcsan-" in said.split("tests/run")[-2].split()[-1],
+                "%s: %s" % (how, said[-2000:]))
+
+
 def test_shell_syntax(t):
     for path in tracked(t):
         shell = SHELLS.get(text(path).split("\n", 1)[0])

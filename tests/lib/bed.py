@@ -38,6 +38,9 @@ QEMU = "qemu-system-x86_64"
 PATIENCE = int(os.environ.get("PATIENCE", 1))
 # A kernel that checks itself keeps a book about its memory, in it.
 GUEST_MIB = 512 if PATIENCE == 1 else 1024
+# It interprets ACPI's tables for minutes, if emulated. A host needs them all the
+# same: without, it takes its clock for unstable, and KVM's guests stand still.
+CHECKED = "" if PATIENCE == 1 else " acpi=off"
 
 # The socket of who plays a guest's device, in the host.
 LIAR = "/run/liar"
@@ -267,6 +270,16 @@ class Vm:
             return ""
 
 
+def kernel_of(side, kernel):
+    """The one of this side, if they are to have different ones, and how it is
+    told where its modules are, if it has any."""
+    path = os.environ.get(side.upper() + "_KERNEL") or kernel
+    modules = os.path.join(os.path.dirname(path), "modules/lib/modules")
+    if os.path.exists(modules):
+        return path, " vsfq.modules=" + modules
+    return path, ""
+
+
 def make_initramfs(path):
     """Write the initramfs of both VMs: busybox and tests/vm/init."""
     root = path + ".d"
@@ -280,8 +293,10 @@ def make_initramfs(path):
     shutil.rmtree(root)
 
 
-def common(kernel, initrd, append, memory, share):
+def common(side, kernel, initrd, append, memory, share):
     """The part of a QEMU command line that host and guest have in common."""
+    kernel, modules = kernel_of(side, kernel)
+    append = append % modules
     return [
         QEMU, "-nodefaults", "-no-user-config", "-no-reboot",
         "-display", "none", "-m", str(memory),
@@ -312,9 +327,6 @@ class Bed:
             self.cmdline += EMULATED
         if counted:
             self.cmdline += COUNTED
-        modules = os.path.join(os.path.dirname(kernel), "modules/lib/modules")
-        if os.path.exists(modules):
-            self.cmdline += "vsfq.modules=%s " % modules
         self.dir = tempfile.mkdtemp(prefix="vsfq-bed.")
         self.initrd = os.path.join(self.dir, "initrd")
         self.host = Vm("host", os.path.join(self.dir, "host"))
@@ -397,8 +409,8 @@ class Bed:
                "counted": ["-accel", "tcg,thread=single",
                            "-icount", "shift=0", *simple],
                "kvm": ["-accel", "kvm", "-cpu", "host"]}[self.accel]
-        args = common(self.kernel, self.initrd, self.append("host"), 4096,
-                      self.host.share)
+        args = common("host", self.kernel, self.initrd,
+                      self.append("host") + "%s", 4096, self.host.share)
         args += cpu + ["-smp", str(self.cpus),
                        "-serial", "file:" + self.host.console]
         vms = [self.host, *self.guests.values()]
@@ -417,8 +429,8 @@ class Bed:
         n = 1 + self.cids.index(cid)
         port = "path=$(echo /dev/vport*p%d)"
         share = "/run/vsfq/%d" % cid
-        args = common(self.kernel, self.initrd,
-                      "'%s noxsave'" % self.append("guest%d" % cid), GUEST_MIB,
+        append = "'%s%%s noxsave%s'" % (self.append("guest%d" % cid), CHECKED)
+        args = common("guest", self.kernel, self.initrd, append, GUEST_MIB,
                       share)
         # With SVM or the TSC deadline timer, a guest under an emulated SVM gets
         # next to no timer interrupts, and nothing in it ever wakes up.

@@ -16,7 +16,7 @@ import traceback
 
 from accel import find_accel
 from again import MAX_BOOTS
-from bed import Bed, BedError
+from bed import Bed, BedError, kernel_of
 from case import Failed, Test
 from say import say
 
@@ -54,9 +54,13 @@ class Record:
 
 
 def directory(kind):
-    """Where the runs of this kernel are."""
-    with open(os.environ["KERNEL"], "rb") as f:
-        key = hashlib.sha256(f.read()).hexdigest()[:16]
+    """Where the runs of these kernels are: mostly host and guest have one."""
+    key = hashlib.sha256()
+    for path in {kernel_of(side, os.environ["KERNEL"])[0]: None
+                 for side in ("host", "guest")}:
+        with open(path, "rb") as f:
+            key.update(f.read())
+    key = key.hexdigest()[:16]
     return os.path.join(os.path.dirname(os.environ["KERNEL_DIR"]), kind, key)
 
 
