@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What of a kernel's console fails a test."""
 
-from bed import complaint
+from bed import MISEMULATED, complaint
 
 LINE = "[   12.345678] ================================================\n"
 RACE = LINE + """[   12.345679] BUG: KCSAN: data-race in %s / %s
@@ -29,3 +29,20 @@ def test_races(t):
     t.equal(complaint(THEIRS + OURS + THEIRS), OURS, "the race of ours")
     t.equal(complaint(THEIRS + "BUG: bad\n"), "BUG: bad\n",
             "what comes after a race")
+
+
+FAULT = """[    2.0] Oops: double fault: 0000 [#1] SMP
+[    2.1] CPU: 0 UID: 0 PID: 1435 Comm: vsload Not tainted 7.3.4+ #5
+[    2.2] RIP: 0010:%s
+[    2.3] Call Trace:
+[    2.4] RIP: 0010:entry_SYSCALL_64+0x0/0x17
+"""
+
+
+def test_emulation(t):
+    """What no kernel does by itself is not this one's fault."""
+    for where, ours in (("entry_SYSCALL_64+0x0/0x17", False),
+                        ("entry_SYSCALL_64+0x3/0x17", True),
+                        ("virtio_vsock_rx_fill+0x0/0x90", True)):
+        t.equal(not MISEMULATED.search(FAULT % where), ours,
+                "a fault at %s is ours: it" % where)
