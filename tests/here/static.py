@@ -67,7 +67,11 @@ def test_checkpatch(t):
 
 
 def test_series_length(t):
-    t.check(len(patches(t)) <= MAX_PATCHES,
+    """As netdev wants it, without the fixes that the first list is of."""
+    fixes, _, _ = section("kernel-patches/README.md",
+                          LINE).partition("Datagrams:")
+    fixes = re.findall("^- ", fixes, re.M)
+    t.check(len(patches(t)) - len(fixes) <= MAX_PATCHES,
             "more than %d patches" % MAX_PATCHES)
 
 
