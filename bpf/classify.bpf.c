@@ -26,7 +26,8 @@
  *
  * EVENTS (event.h) are sent of what is refused and of what a rule with "log"
  * matches, each time that the rules are asked, not for what the flow remembers;
- * of what a cap refuses; and of connections, when one is accepted and when the first side closes it.
+ * of what a cap refuses; and of connections, when one is accepted and when the
+ * first side closes it.
  *
  * A cap of connections (connection.bpf.h) refuses requests that the policy
  * accepts, in the same way.
@@ -232,23 +233,6 @@ static __always_inline struct vsfq_flow_key flow_key(struct vsock_tuple *t,
 	return key;
 }
 
-static __always_inline bool may_open(struct __sk_buff *skb,
-				     struct vsfq_policy *p,
-				     struct vsfq_device_stats *dev,
-				     struct vsfq_flow_stats *stats,
-				     struct vsfq_flow_key *key, __u32 class,
-				     bool egress)
-{
-	__u32 cap = connection_open(skb, p, dev, stats, key, class);
-
-	if (!cap)
-		return true;
-	event_capped(dev, key, egress, &p->class[class % VSFQ_MAX_CLASSES],
-		     cap - 1);
-	__sync_fetch_and_add(&dev->refused[egress], 1);
-	return false;
-}
-
 /* Of a connection: does a cap let it be? Only its request can be refused. */
 static __always_inline bool within_caps(struct __sk_buff *skb,
 					struct vsfq_policy *p,
@@ -263,7 +247,7 @@ static __always_inline bool within_caps(struct __sk_buff *skb,
 	} else if (!p || !p->opens) {
 		return true;
 	} else if (op == VSOCK_OP_REQUEST) {
-		return may_open(skb, p, dev, stats, key, class, egress);
+		return connection_open(skb, p, dev, stats, key, class, egress);
 	} else if (op == VSOCK_OP_RESPONSE ||
 		   (op == VSOCK_OP_RW &&
 		    (!stats ||
@@ -312,8 +296,10 @@ static __always_inline int account(struct __sk_buff *skb, bool egress)
 		class = VSFQ_JUDGED_CLASS(judged) % VSFQ_MAX_CLASSES;
 	}
 	if (connection &&
-	    !within_caps(skb, p, dev, stats, &key, class, op, egress))
+	    !within_caps(skb, p, dev, stats, &key, class, op, egress)) {
+		__sync_fetch_and_add(&dev->refused[egress], 1);
 		return TCX_DROP;
+	}
 	cs = class_stats(class);
 	if (cs)
 		count(egress ? &cs->sent : &cs->received, skb);

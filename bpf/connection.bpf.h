@@ -16,6 +16,7 @@
 #ifndef CONNECTION_BPF_H
 #define CONNECTION_BPF_H
 
+#include "event.bpf.h"
 #include "match.bpf.h"
 
 #define CONNECTION_ANSWER_NS	(10 * NSEC_PER_SEC)
@@ -302,16 +303,13 @@ static __always_inline void count_capped(struct vsfq_device_stats *dev,
 						 VSFQ_NR_CLASS_CAPS], 1);
 }
 
-/*
- * A request that the policy accepted: may it be? Returns 0, or 1 + the cap that
- * is in the way.
- */
-static __always_inline __u32 connection_open(struct __sk_buff *skb,
+/* A request that the policy accepted: may it be? */
+static __always_inline bool connection_open(struct __sk_buff *skb,
 					    struct vsfq_policy *p,
 					    struct vsfq_device_stats *dev,
 					    struct vsfq_flow_stats *stats,
 					    struct vsfq_flow_key *key,
-					    __u32 class)
+					    __u32 class, bool egress)
 {
 	struct vsfq_connection new = {
 		.last_seen = bpf_ktime_get_ns(), .class = class,
@@ -321,15 +319,18 @@ static __always_inline __u32 connection_open(struct __sk_buff *skb,
 	c = bpf_map_lookup_elem(&connections, key);
 	if (c) {
 		c->last_seen = new.last_seen;
-		return 0;
+		return true;
 	}
 	connection_group(skb, p, stats, key, &new);
 	cap = connection_add(key, &new, dev, p);
 	if (cap && connections_sweep(dev, new.last_seen))
 		cap = connection_add(key, &new, dev, p);
-	if (cap)
-		count_capped(dev, class_stats(class), cap - 1);
-	return cap;
+	if (!cap)
+		return true;
+	count_capped(dev, class_stats(class), cap - 1);
+	event_capped(dev, key, egress, &p->class[class % VSFQ_MAX_CLASSES],
+		     cap - 1);
+	return false;
 }
 
 /* A connection says something. Each is noted about once a second. */
