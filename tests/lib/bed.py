@@ -297,10 +297,8 @@ def make_initramfs(path):
     shutil.rmtree(root)
 
 
-def common(side, kernel, initrd, append, memory, share):
+def common(kernel, initrd, append, memory, share):
     """The part of a QEMU command line that host and guest have in common."""
-    kernel, modules = kernel_of(side, kernel)
-    append = append % modules
     return [
         QEMU, "-nodefaults", "-no-user-config", "-no-reboot",
         "-display", "none", "-m", str(memory),
@@ -413,8 +411,9 @@ class Bed:
                "counted": ["-accel", "tcg,thread=single",
                            "-icount", "shift=0", *simple],
                "kvm": ["-accel", "kvm", "-cpu", "host"]}[self.accel]
-        args = common("host", self.kernel, self.initrd,
-                      self.append("host") + "%s", 4096, self.host.share)
+        kernel, modules = kernel_of("host", self.kernel)
+        args = common(kernel, self.initrd, self.append("host") + modules, 4096,
+                      self.host.share)
         args += cpu + ["-smp", str(self.cpus),
                        "-serial", "file:" + self.host.console]
         vms = [self.host, *self.guests.values()]
@@ -433,9 +432,10 @@ class Bed:
         n = 1 + self.cids.index(cid)
         port = "path=$(echo /dev/vport*p%d)"
         share = "/run/vsfq/%d" % cid
-        append = "'%s%%s noxsave%s'" % (self.append("guest%d" % cid), CHECKED)
-        args = common("guest", self.kernel, self.initrd, append, GUEST_MIB,
-                      share)
+        kernel, modules = kernel_of("guest", self.kernel)
+        append = "'%s%s noxsave%s'" % (self.append("guest%d" % cid), modules,
+                                       CHECKED)
+        args = common(kernel, self.initrd, append, GUEST_MIB, share)
         # With SVM or the TSC deadline timer, a guest under an emulated SVM gets
         # next to no timer interrupts, and nothing in it ever wakes up.
         return args + [

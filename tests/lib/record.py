@@ -56,8 +56,8 @@ class Record:
 def directory(kind):
     """Where the runs of these kernels are: mostly host and guest have one."""
     key = hashlib.sha256()
-    for path in {kernel_of(side, os.environ["KERNEL"])[0]: None
-                 for side in ("host", "guest")}:
+    for path in dict.fromkeys(kernel_of(side, os.environ["KERNEL"])[0]
+                              for side in ("host", "guest")):
         with open(path, "rb") as f:
             key.update(f.read())
     key = key.hexdigest()[:16]

@@ -16,8 +16,8 @@ from bed import BedError
 
 REQUEST = re.compile(r"(host|guest) (\d+) (\d+) ([\w.+-]+)")
 # A session of its own, which the first of a process group cannot begin, gives it
-# job control. The start-up files are those of
-# the machine's root, which may take an emulated VM minutes: leave them out.
+# job control. The start-up files are those of the machine's root, which may take
+# an emulated VM minutes: leave them out.
 SHELL = r"""
 stty -F /dev/hvc0 sane rows {rows} cols {columns}
 export TERM={term} PATH=$PWD/build:{tools}:$PATH PS1='\h:\w\$ '
