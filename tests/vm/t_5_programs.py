@@ -113,3 +113,15 @@ def test_load_large_datagrams(t):
 def test_load_nonblocking_datagrams(t):
     check_load(t, "--dgram-flood 2 --dgram-size 1000 --dgram-nowait",
                "datagrams")
+
+
+def test_pieces(t):
+    """What cannot be sent without copying it is copied."""
+    for server, client, cid in [*directions(t),
+                                (t.bed.guest, t.bed.guest, LOCAL_CID)]:
+        port, other = next(PORTS), next(PORTS)
+        t.start_server(server, "python3 tests/load/probe.py serve stream:%d "
+                       "seqpacket:%d" % (port, other), "serving")
+        t.run(client, "python3 tests/load/pieces.py stream %d %d && "
+              "python3 tests/load/pieces.py seqpacket %d %d" %
+              (cid, port, cid, other))
