@@ -19,44 +19,43 @@ struct {
  * So that a guest that tries port after port cannot keep us busy, nor take the
  * place of what a rule asked for.
  */
-static __always_inline bool event_allowed(struct vsfq_device_stats *dev,
+static __always_inline bool event_allowed(struct vsfq_event_limit *limit,
 					  __u64 now, bool asked)
 {
 	__u64 second = now >> 30;
 
 	/* If two CPUs begin a second at once a few events more come through. */
-	if (dev->event_second != second) {
-		dev->event_second = second;
-		dev->events[0] = 0;
-		dev->events[1] = 0;
+	if (limit->second != second) {
+		limit->second = second;
+		limit->events[0] = 0;
+		limit->events[1] = 0;
 	}
-	return __sync_fetch_and_add(&dev->events[asked], 1) < VSFQ_EVENT_RATE;
+	return __sync_fetch_and_add(&limit->events[asked], 1) <
+	       VSFQ_EVENT_RATE;
 }
 
+/* What only some events have is 0; @device is a name of VSFQ_NAME_SIZE. */
 static __always_inline struct vsfq_event *
-event_new(struct vsfq_device_stats *dev, struct vsfq_flow_key *key,
-	  __u32 direction, __u32 what, bool asked)
+event_new(struct vsfq_event_limit *limit, const char *device,
+	  struct vsfq_flow_key *key, __u32 direction, __u32 what, bool asked)
 {
-	const __u64 *name = (const __u64 *)dev->name;
-	__u64 now = bpf_ktime_get_ns(), *device;
+	const __u64 *name = (const __u64 *)device;
+	__u64 now = bpf_ktime_get_ns(), *to;
 	struct vsfq_event *e;
 
-	if (!event_allowed(dev, now, asked))
+	if (!event_allowed(limit, now, asked))
 		return NULL;
 	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	if (!e)
 		return NULL;
-	device = (__u64 *)e->device;
-	device[0] = name[0];
-	device[1] = name[1];
+	__builtin_memset(e, 0, sizeof(*e));
+	to = (__u64 *)e->device;
+	to[0] = name[0];
+	to[1] = name[1];
 	e->time = now;
 	e->flow = *key;
-	e->rule = 0;
 	e->direction = direction;
 	e->what = what;
-	e->sent = 0;
-	e->received = 0;
-	__builtin_memset(e->class, 0, sizeof(e->class));
 	return e;
 }
 
@@ -72,7 +71,7 @@ static __always_inline void event_judged(struct vsfq_device_stats *dev,
 
 	if (!rule || (!asked && verdict < VSFQ_REJECT))
 		return;
-	e = event_new(dev, key, direction, verdict, asked);
+	e = event_new(&dev->limit, dev->name, key, direction, verdict, asked);
 	if (!e) {
 		if (asked)
 			__sync_fetch_and_add(&dev->unlogged, 1);
@@ -89,8 +88,8 @@ static __always_inline void event_capped(struct vsfq_device_stats *dev,
 					 const struct vsfq_class_settings *s,
 					 __u32 cap)
 {
-	struct vsfq_event *e = event_new(dev, key, direction, VSFQ_CAPPED,
-					 false);
+	struct vsfq_event *e = event_new(&dev->limit, dev->name, key,
+					 direction, VSFQ_CAPPED, false);
 
 	if (!e)
 		return;
@@ -106,12 +105,30 @@ static __always_inline void event_connection(struct vsfq_device_stats *dev,
 					     struct vsfq_flow_stats *stats,
 					     __u32 what)
 {
-	struct vsfq_event *e = event_new(dev, key, stats->opened, what, false);
+	struct vsfq_event *e = event_new(&dev->limit, dev->name, key,
+					 stats->opened, what, false);
 
 	if (!e)
 		return;
 	e->sent = stats->sent.bytes;
 	e->received = stats->received.bytes;
+	bpf_ringbuf_submit(e, 0);
+}
+
+/* The queue of a class had no room for this flow. */
+static __always_inline void event_dropped(struct vsfq_queue *q,
+					  struct vsfq_flow_key *key,
+					  const char *class, __u32 reason,
+					  __u64 drops)
+{
+	struct vsfq_event *e = event_new(&q->limit, q->device, key, VSFQ_OUT,
+					 VSFQ_DROPPED, false);
+
+	if (!e)
+		return;
+	__builtin_memcpy(e->class, class, sizeof(e->class));
+	e->reason = reason;
+	e->drops = drops;
 	bpf_ringbuf_submit(e, 0);
 }
 

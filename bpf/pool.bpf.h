@@ -6,7 +6,7 @@
  * packets, and memory is bounded by construction. A list belongs to one qdisc
  * and is protected by its root lock. A pool is shared by all qdiscs: what was
  * never used comes from a counter, what was given back from a stack map with
- * a lock of its own.
+ * a lock of its own. The elements are not static so that the loader finds them.
  */
 #ifndef POOL_BPF_H
 #define POOL_BPF_H
@@ -28,7 +28,7 @@ static __always_inline __u32 pool_get(void *pool, __u32 *used, __u32 size)
 
 /* The sizes are powers of two: no index can be out of bounds. */
 #define __pool(element, name, size)					\
-	static element name##s[size];					\
+	element name##s[size];						\
 	static __u32 name##_used;					\
 	struct {							\
 		__uint(type, BPF_MAP_TYPE_STACK);			\

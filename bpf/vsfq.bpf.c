@@ -83,8 +83,10 @@
  *	tc qdisc delete dev virtio-vsock0 root
  *	rm -r /sys/fs/bpf/hand
  */
+#include "event.bpf.h"
 #include "policy.bpf.h"
 #include "pool.bpf.h"
+#include "queue.h"
 #include <bpf/bpf_tracing.h>
 
 char _license[] SEC("license") = "GPL";
@@ -107,67 +109,14 @@ char _license[] SEC("license") = "GPL";
 /* The time of one packet, in bytes: docs/fairness.md says how to measure it. */
 const volatile __u32 overhead = VSFQ_OVERHEAD;
 const volatile __u64 build;	/* tells the loader one version from another */
+const char default_names[VSFQ_NR_CLASSES][VSFQ_NAME_SIZE] = {
+	[VSFQ_CLASS_STREAM] = "stream",
+	[VSFQ_CLASS_DGRAM] = "dgram",
+};
 
 /* Three small packets go first in a round, or one that is not so small. */
 #define quantum			((__s64)4 * overhead)
 #define borrow			(4 * quantum)
-
-struct flow_key {
-	__u32 queue;
-	__u32 class;
-	struct vsock_tuple tuple;
-};
-
-struct group_key {
-	__u32 queue;
-	__u16 class;
-	__u16 isolate;			/* enum vsfq_isolate */
-	__u64 id;
-};
-
-/* A queued packet; the packet itself is in the map "skbs". */
-struct slot {
-	__u64 queued_at;
-	__u32 cost;
-	__u32 memory;
-	__u32 length;
-	__u32 next;
-	__u32 packets;			/* that a request to send stands for */
-	bool datagram;
-};
-
-/*
- * Flows with packets are on the fresh list of their class or on the turn list
- * of their group, or on both. Flows without are on a list too until their turn
- * comes: who comes back within a round does not get a second quantum.
- */
-struct flow {
-	struct flow_key key;
-	__u32 group;
-	__s64 deficit;
-	__u64 memory;
-	__u32 packets;
-	struct vsfq_list slots;
-	__u32 next_turn;
-	__u32 next_fresh;
-	__u32 fatter;			/* neighbours on the fat list */
-	__u32 thinner;
-	bool on_turn;
-	bool on_fresh;
-	bool spare;
-	__u8 level;			/* 0: on none of the fat lists */
-};
-
-struct group {
-	struct group_key key;
-	__s64 deficit;
-	__u64 memory;
-	struct vsfq_meter meter;
-	struct vsfq_list flows;
-	__u32 next_turn;
-	__u32 members;			/* flows, on a list or not */
-	bool on_turn;
-};
 
 __pool(struct slot, slot, VSFQ_MAX_PACKETS)
 __pool(struct flow, flow, VSFQ_MAX_FLOWS)
@@ -382,6 +331,7 @@ static __always_inline void flow_start(struct flow *f, struct flow_key *key)
 	f->key = *key;
 	f->deficit = quantum;
 	f->memory = 0;
+	f->bytes = 0;
 	f->packets = 0;
 	f->slots.head = 0;
 	f->on_turn = false;
@@ -510,6 +460,7 @@ __verified_once int slot_push(struct vsfq_queue *q __arg_nonnull,
 	if (!c->packets && c->vtime < q->vtime)
 		c->vtime = q->vtime;
 	f->packets++;
+	f->bytes += slot->length;
 	f->memory += slot->memory;
 	group_at(f->group)->memory += slot->memory;
 	c->packets++;
@@ -533,6 +484,7 @@ __verified_once __u32 slot_pop(struct vsfq_class_queue *c __arg_nonnull,
 
 	list_pop(&f->slots, slot_at, next);
 	f->packets--;
+	f->bytes -= slot->length;
 	f->memory -= slot->memory;
 	group_at(f->group)->memory -= slot->memory;
 	c->packets--;
@@ -552,8 +504,46 @@ static __always_inline struct sk_buff *skb_take(__u32 s)
 	return owner ? bpf_kptr_xchg(&owner->skb, NULL) : NULL;
 }
 
+/* The settings of a class, NULL without a policy. */
+static __always_inline struct vsfq_class_settings *
+settings_of(struct vsfq_policy *p, __u32 class)
+{
+	return p ? &p->class[class % VSFQ_MAX_CLASSES] : NULL;
+}
+
+/* What it is called; without a policy there are but these two. */
+static __always_inline const char *class_name(__u32 class)
+{
+	struct vsfq_class_settings *s = settings_of(policy_in_force(), class);
+
+	return s ? s->name : default_names[class % VSFQ_NR_CLASSES];
+}
+
+/* One more of a flow is dropped. */
+__verified_once int count_drop(struct vsfq_queue *q __arg_nonnull,
+			       struct flow_key *flow __arg_nonnull,
+			       __u32 reason)
+{
+	struct vsfq_class_queue *c = class_of(q, flow->class);
+	struct vsfq_flow_key key = {
+		.local_cid = flow->tuple.src_cid,
+		.local_port = flow->tuple.src_port,
+		.peer_cid = flow->tuple.dst_cid,
+		.peer_port = flow->tuple.dst_port,
+		.type = flow->tuple.type,
+	};
+
+	if (!c || reason >= VSFQ_NR_DROPS)
+		return 0;
+	c->drops[reason]++;
+	event_dropped(q, &key, class_name(flow->class), reason,
+		      c->drops[reason]);
+	return 0;
+}
+
 /* Drop the oldest datagram of a flow. */
 static __always_inline bool drop_oldest(struct Qdisc *sch,
+					struct vsfq_queue *q,
 					struct vsfq_class_queue *c,
 					__u32 i, __u32 reason,
 					struct bpf_sk_buff_ptr *to_free)
@@ -565,7 +555,7 @@ static __always_inline bool drop_oldest(struct Qdisc *sch,
 	if (!i || !slot_at(flow_at(i)->slots.head)->datagram)
 		return false;
 	s = slot_pop(c, i);
-	c->drops[reason]++;
+	count_drop(q, &flow_at(i)->key, reason);
 	sch->qstats.drops++;
 	sch->q.qlen--;
 	sch->qstats.backlog -= slot_at(s)->length;
@@ -600,16 +590,10 @@ static __always_inline __u32 slot_make(struct Qdisc *sch, struct vsfq_queue *q,
 	if (s)
 		return s;
 	c = class_of(q, class_crowded(q));
-	if (!c || !drop_oldest(sch, c, fattest(c), VSFQ_DROP_POOL, to_free))
+	if (!c || !drop_oldest(sch, q, c, fattest(c), VSFQ_DROP_POOL,
+			       to_free))
 		return 0;
 	return slot_get();
-}
-
-/* The settings of a class, NULL without a policy. */
-static __always_inline struct vsfq_class_settings *
-settings_of(struct vsfq_policy *p, __u32 class)
-{
-	return p ? &p->class[class % VSFQ_MAX_CLASSES] : NULL;
 }
 
 /* The caps of the device; looked for by its name once for each policy. */
@@ -638,6 +622,7 @@ static __always_inline __u32 over_limit(struct vsfq_class_queue *c,
 }
 
 static __always_inline void enforce_limit(struct Qdisc *sch,
+					  struct vsfq_queue *q,
 					  struct vsfq_class_queue *c,
 					  struct vsfq_class_settings *s,
 					  struct bpf_sk_buff_ptr *to_free)
@@ -649,13 +634,14 @@ static __always_inline void enforce_limit(struct Qdisc *sch,
 	bpf_for(i, 0, MAX_DROPS) {
 		reason = over_limit(c, limit, memory);
 		if (reason >= VSFQ_NR_DROPS ||
-		    !drop_oldest(sch, c, fattest(c), reason, to_free))
+		    !drop_oldest(sch, q, c, fattest(c), reason, to_free))
 			break;
 	}
 }
 
 /* A group over its limit pays with datagrams of the flow that exceeds it. */
 static __always_inline void enforce_group(struct Qdisc *sch,
+					  struct vsfq_queue *q,
 					  struct vsfq_class_queue *c, __u32 i,
 					  __u64 memory,
 					  struct bpf_sk_buff_ptr *to_free)
@@ -665,7 +651,7 @@ static __always_inline void enforce_group(struct Qdisc *sch,
 
 	bpf_for(n, 0, MAX_DROPS)
 		if (g->memory <= memory || !flow_at(i)->packets ||
-		    !drop_oldest(sch, c, i, VSFQ_DROP_GROUP, to_free))
+		    !drop_oldest(sch, q, c, i, VSFQ_DROP_GROUP, to_free))
 			break;
 }
 
@@ -691,8 +677,8 @@ static __always_inline void enforce_device(struct Qdisc *sch,
 		if (queued_memory(q) <= memory)
 			break;
 		c = class_of(q, class_crowded(q));
-		if (!c || !drop_oldest(sch, c, fattest(c), VSFQ_DROP_DEVICE,
-				       to_free))
+		if (!c || !drop_oldest(sch, q, c, fattest(c),
+				       VSFQ_DROP_DEVICE, to_free))
 			break;
 	}
 }
@@ -708,9 +694,9 @@ static __always_inline void enforce_limits(struct Qdisc *sch,
 	struct vsfq_class_settings *s = settings_of(p, packet->key.class);
 	struct vsfq_caps *device = device_caps(q, p);
 
-	enforce_limit(sch, c, s, to_free);
+	enforce_limit(sch, q, c, s, to_free);
 	if (s && s->group.memory)
-		enforce_group(sch, c, i, s->group.memory, to_free);
+		enforce_group(sch, q, c, i, s->group.memory, to_free);
 	if (device && device->memory)
 		enforce_device(sch, q, device->memory, to_free);
 }
@@ -807,7 +793,7 @@ int BPF_PROG(vsfq_enqueue, struct sk_buff *skb, struct Qdisc *sch,
 	s = slot_make(sch, q, to_free);
 	owner = bpf_map_lookup_elem(&skbs, &s);
 	if (!s || !owner) {
-		c->drops[VSFQ_DROP_POOL]++;
+		count_drop(q, &p.key, VSFQ_DROP_POOL);
 		goto drop;
 	}
 	slot_fill(slot_at(s), &p);

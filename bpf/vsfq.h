@@ -49,6 +49,21 @@ struct vsfq_stats {
 	__u64 cost;
 };
 
+/* Of a device's events, from each of its programs: see event.h. */
+struct vsfq_event_limit {
+	__u64 second;			/* of 2^30 ns, and how many in it */
+	__u64 events[2];		/* that a rule asked for, and others */
+};
+
+/* The part of a packet's header that names a flow, in host byte order. */
+struct vsock_tuple {
+	__u32 src_cid;
+	__u32 src_port;
+	__u32 dst_cid;
+	__u32 dst_port;
+	__u32 type;
+};
+
 /* The classifier's maps, one set per device. */
 
 struct vsfq_flow_key {
@@ -128,8 +143,7 @@ struct vsfq_device_stats {
 	__u64 untracked;		/* packets that found no flow entry */
 	__u64 refused[2];		/* by the policy, in and out */
 	__u64 unlogged;			/* events too many, see event.h */
-	__u64 event_second;		/* of 2^30 ns, and how many in it */
-	__u64 events[2];		/* that a rule asked for, and others */
+	struct vsfq_event_limit limit;
 	struct vsfq_opens opens;
 	__u64 capped[VSFQ_NR_DEVICE_CAPS];	/* requests refused by a cap */
 	__u64 swept;			/* CLOCK_MONOTONIC, ns */
@@ -200,7 +214,8 @@ struct vsfq_queue {
 	__u64 throttled;		/* times that it began to wait */
 	__u64 vtime;			/* of the class served last */
 	struct vsfq_meter meter;	/* of the device */
-	char device[VSFQ_NAME_SIZE];
+	struct vsfq_event_limit limit;
+	char device[VSFQ_NAME_SIZE];	/* aligned, as above */
 	struct vsfq_class_queue class[VSFQ_MAX_CLASSES];
 };
 

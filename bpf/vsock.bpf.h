@@ -46,15 +46,6 @@ struct vsock_hdr {
 	__u32 fwd_cnt;
 } __attribute__((packed));
 
-/* The part that names a flow, in host byte order. */
-struct vsock_tuple {
-	__u32 src_cid;
-	__u32 src_port;
-	__u32 dst_cid;
-	__u32 dst_port;
-	__u32 type;
-};
-
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define vsock_le16(x)		(x)
 #define vsock_le32(x)		(x)

@@ -52,6 +52,7 @@ static const struct policy_word events[] = {
 	{ "connect", VSFQ_CONNECT },
 	{ "close", VSFQ_CLOSE },
 	{ "cap", VSFQ_CAPPED },
+	{ "drop", VSFQ_DROPPED },
 	{ }
 };
 
@@ -83,6 +84,9 @@ static void print_text(const struct vsfq_event *e, const char *time)
 	if (e->what == VSFQ_CAPPED)
 		printf(" %s of %s%s", cap(e), *e->class ? "class " : "device",
 		       e->class);
+	if (e->what == VSFQ_DROPPED)
+		printf(" class %s reason %s drops %llu", e->class,
+		       report_drop(e->reason), e->drops);
 	if (guest)
 		printf(" guest %s", guest);
 	putchar('\n');
@@ -110,11 +114,14 @@ static void print_json(const struct vsfq_event *e, const char *time)
 		json_object_set_new(event, "received",
 				    json_integer(e->received));
 	}
-	if (e->what == VSFQ_CAPPED) {
+	if (e->what == VSFQ_CAPPED)
 		json_object_set_new(event, "cap", json_string(cap(e)));
-		if (*e->class)
-			json_object_set_new(event, "class",
-					    json_string(e->class));
+	if (*e->class)
+		json_object_set_new(event, "class", json_string(e->class));
+	if (e->what == VSFQ_DROPPED) {
+		json_object_set_new(event, "reason",
+				    json_string(report_drop(e->reason)));
+		json_object_set_new(event, "drops", json_integer(e->drops));
 	}
 	json_dumpf(event, stdout, JSON_COMPACT);
 	putchar('\n');

@@ -19,6 +19,7 @@
 #define TOP		BPFFS "/vsfq"
 #define STAGING		"@new"
 #define RODATA		"rodata"	/* a pin may not have a dot */
+#define BSS		"bss"
 #define MAX_RODATA	65536
 
 const char *pins_path(char path[PATH_MAX], const char *owner,
@@ -136,11 +137,13 @@ int pins_stage(const char **owner)
 	return make_directory(pins_path(path, STAGING, NULL));
 }
 
-static bool is_rodata(struct bpf_map *map)
+/* Of an internal map: the part behind the dot, if we look into such a map. */
+static const char *section_of(struct bpf_map *map)
 {
-	const char *name = bpf_map__name(map), *dot = strrchr(name, '.');
+	const char *dot = strrchr(bpf_map__name(map), '.');
 
-	return dot && !strcmp(dot, ".rodata");
+	return dot && (!strcmp(dot + 1, RODATA) || !strcmp(dot + 1, BSS)) ?
+	       dot + 1 : NULL;
 }
 
 /* What is shared by all owners has a pin of its own: the policy, the events. */
@@ -149,14 +152,13 @@ static int pin_map(const char *owner, struct bpf_map *map)
 	const char *name = bpf_map__name(map);
 	char path[PATH_MAX];
 
-	if (is_rodata(map))
-		name = RODATA;
-	else if (bpf_map__is_internal(map) ||
-		 bpf_map__type(map) == BPF_MAP_TYPE_STRUCT_OPS ||
+	if (bpf_map__is_internal(map))
+		name = section_of(map);
+	else if (bpf_map__type(map) == BPF_MAP_TYPE_STRUCT_OPS ||
 		 bpf_map__type(map) == BPF_MAP_TYPE_ARRAY_OF_MAPS ||
 		 bpf_map__type(map) == BPF_MAP_TYPE_RINGBUF)
 		return 0;
-	return bpf_map__pin(map, pins_path(path, owner, name));
+	return name ? bpf_map__pin(map, pins_path(path, owner, name)) : 0;
 }
 
 int pins_add(const char *owner, struct bpf_object *obj)

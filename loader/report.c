@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backlog.h"
 #include "classifier.h"
 #include "device.h"
 #include "driver.h"
@@ -49,6 +50,11 @@ static json_t *json_stats(const struct vsfq_stats *s)
 			 "cost", (json_int_t)s->cost);
 }
 
+const char *report_drop(unsigned int reason)
+{
+	return drop_names[reason % VSFQ_NR_DROPS];
+}
+
 static json_t *json_drops(const struct vsfq_class_queue *c)
 {
 	json_t *drops = json_object();
@@ -89,13 +95,17 @@ static json_t *json_sojourn(const struct vsfq_class_queue *c)
 			 "buckets", buckets);
 }
 
+static json_t *json_backlog(__u64 packets, __u64 bytes, __u64 memory)
+{
+	return json_pack("{s:I, s:I, s:I}", "packets", (json_int_t)packets,
+			 "bytes", (json_int_t)bytes,
+			 "memory", (json_int_t)memory);
+}
+
 static void add_queue(json_t *class, const struct vsfq_class_queue *c)
 {
 	json_object_set_new(class, "backlog",
-			    json_pack("{s:i, s:I, s:I}",
-				      "packets", c->packets,
-				      "bytes", (json_int_t)c->bytes,
-				      "memory", (json_int_t)c->memory));
+			    json_backlog(c->packets, c->bytes, c->memory));
 	json_object_set_new(class, "drops", json_drops(c));
 	json_object_set_new(class, "sojourn_us", json_sojourn(c));
 	json_object_set_new(class, "served", json_stats(&c->sent));
@@ -199,9 +209,26 @@ static json_t *json_qdisc(const struct qdisc *q)
 			 "backlog", (json_int_t)q->backlog);
 }
 
+struct flows {
+	json_t *array;
+	__u32 queue;		/* in which they wait, 0: one that we can't see */
+};
+
+static void add_backlog(json_t *flow, __u32 queue, __u32 class,
+			const struct vsfq_flow_key *key)
+{
+	struct backlog b;
+
+	backlog_read(queue, class, key, &b);
+	json_object_set_new(flow, "backlog",
+			    json_backlog(b.packets, b.bytes, b.memory));
+	json_object_set_new(flow, "waited_us", json_integer(b.waited / 1000));
+}
+
 static void add_flow(const struct vsfq_flow_key *key,
 		     const struct vsfq_flow_stats *stats, void *data)
 {
+	const struct flows *flows = data;
 	json_t *flow = json_pack("{s:I, s:I, s:I, s:I, s:s, s:s, s:I, s:I}",
 				 "local_cid", (json_int_t)key->local_cid,
 				 "local_port", (json_int_t)key->local_port,
@@ -215,15 +242,20 @@ static void add_flow(const struct vsfq_flow_key *key,
 	json_object_set_new(flow, "sent", json_stats(&stats->sent));
 	json_object_set_new(flow, "received", json_stats(&stats->received));
 	json_object_set_new(flow, "stalls", json_integer(stats->stalls));
-	json_array_append_new(data, flow);
+	if (flows->queue)
+		add_backlog(flow, flows->queue, stats->class, key);
+	json_array_append_new(flows->array, flow);
 }
 
-static void add_flows(json_t *device, const char *name)
+static void add_flows(json_t *device, const char *name, __u32 queue)
 {
-	json_t *flows = json_array();
+	struct flows flows = { json_array(), queue };
 
-	classifier_flows(name, add_flow, flows);
-	json_object_set_new(device, "flows", flows);
+	if (queue && backlog_open())
+		flows.queue = 0;
+	classifier_flows(name, add_flow, &flows);
+	backlog_close();
+	json_object_set_new(device, "flows", flows.array);
 }
 
 static void add_classifier(json_t *device, const struct classifier_stats *s)
@@ -292,7 +324,7 @@ static json_t *json_device(const struct device *dev, bool statistics)
 				    json_classes(attached ? &stats : NULL,
 						 queued ? &queue : NULL));
 	if (attached && statistics)
-		add_flows(device, dev->name);
+		add_flows(device, dev->name, queued ? queue.id : 0);
 	if (statistics)
 		json_object_set_new(device, "driver", driver_stats(dev->name));
 	return device;

@@ -21,4 +21,7 @@ int report_devices(const struct devices *list, bool statistics,
 /* The name of a cap of connections: of a device, or of a class and its groups. */
 const char *report_cap(unsigned int cap);
 
+/* The name of a reason for which a queue drops: enum vsfq_drop. */
+const char *report_drop(unsigned int reason);
+
 #endif

@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../bpf/queue.h"
+#include "events.h"
 #include "kernel.h"
 #include "pins.h"
 #include "policy_map.h"
@@ -87,7 +89,8 @@ static int register_skeleton(struct vsfq *skel)
 
 	if (other && pins_same(PINS_QDISC, skel->maps.rodata))
 		return SCHED_OURS;
-	err = policy_map_share(skel->maps.policy);
+	err = policy_map_share(skel->maps.policy) ?:
+	      events_share(skel->maps.events);
 	if (!err && other)
 		err = keep_counters(skel);
 	err = err ?: vsfq__load(skel);

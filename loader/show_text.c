@@ -58,6 +58,14 @@ static void text_counters(const char *label, json_t *counters)
 	printf("\n");
 }
 
+static void text_backlog(const json_t *backlog)
+{
+	printf("    backlog  %12" JSON_INTEGER_FORMAT " packets %16"
+	       JSON_INTEGER_FORMAT " bytes %16" JSON_INTEGER_FORMAT
+	       " memory\n", number(backlog, "packets"),
+	       number(backlog, "bytes"), number(backlog, "memory"));
+}
+
 static void text_queue(const json_t *class)
 {
 	json_t *backlog = json_object_get(class, "backlog");
@@ -66,10 +74,7 @@ static void text_queue(const json_t *class)
 	if (!backlog)
 		return;
 	text_stats("served", json_object_get(class, "served"));
-	printf("    backlog  %12" JSON_INTEGER_FORMAT " packets %16"
-	       JSON_INTEGER_FORMAT " bytes %16" JSON_INTEGER_FORMAT
-	       " memory\n", number(backlog, "packets"),
-	       number(backlog, "bytes"), number(backlog, "memory"));
+	text_backlog(backlog);
 	printf("    in queue p50 < %" JSON_INTEGER_FORMAT "us p99 < %"
 	       JSON_INTEGER_FORMAT "us\n", number(sojourn, "p50"),
 	       number(sojourn, "p99"));
@@ -140,6 +145,8 @@ static void text_class(const json_t *class)
 
 static void text_flow(const json_t *flow)
 {
+	json_t *backlog = json_object_get(flow, "backlog");
+
 	printf("  flow %" JSON_INTEGER_FORMAT ":%" JSON_INTEGER_FORMAT " %"
 	       JSON_INTEGER_FORMAT ":%" JSON_INTEGER_FORMAT
 	       " %s class %s cgroup %" JSON_INTEGER_FORMAT " uid %"
@@ -152,6 +159,11 @@ static void text_flow(const json_t *flow)
 	text_stats("received", json_object_get(flow, "received"));
 	text_rates(flow);
 	text_stalls(flow);
+	if (!number(backlog, "packets"))
+		return;
+	text_backlog(backlog);
+	printf("    in queue %" JSON_INTEGER_FORMAT "us so far\n",
+	       number(flow, "waited_us"));
 }
 
 /* By the policy; nothing to say where there is none. */

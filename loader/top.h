@@ -55,6 +55,7 @@ struct top_item {
 	char name[64];
 	bool queued;		/* it has a queue of ours */
 	__u64 backlog;		/* packets in it */
+	__u64 waited;		/* of a flow: the first of them, usecs */
 	__u64 uid;
 	__u64 cgroup;		/* 0: whose it is, is not known */
 	__u64 counter[TOP_NR_COUNTERS];

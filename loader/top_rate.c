@@ -76,6 +76,9 @@ static void read_flow(struct top_item *item, const json_t *flow)
 		 number(flow, "peer_port"), string(flow, "type"));
 	item->cgroup = number(flow, "cgroup");
 	item->uid = number(flow, "uid");
+	item->queued = !!json_object_get(flow, "backlog");
+	item->backlog = number(json_object_get(flow, "backlog"), "packets");
+	item->waited = number(flow, "waited_us");
 	read_traffic(item, flow);
 }
 
@@ -198,11 +201,17 @@ static void set_values(struct top_item *item, const struct top_item *before,
 		item->value[columns[i]] = seconds > 0 ? change[i] / seconds : 0;
 	item->cost = change[TOP_COST];
 	item->value[TOP_COL_BACKLOG] = item->backlog;
-	item->value[TOP_COL_WAIT] = change[TOP_SERVED] ?
-		change[TOP_WAITED] / change[TOP_SERVED] : TOP_UNKNOWN;
+	if (change[TOP_SERVED])
+		item->value[TOP_COL_WAIT] = change[TOP_WAITED] /
+					    change[TOP_SERVED];
+	else if (item->kind == TOP_FLOW && item->backlog)
+		item->value[TOP_COL_WAIT] = item->waited;
+	else
+		item->value[TOP_COL_WAIT] = TOP_UNKNOWN;
 	if (!item->queued)
-		item->value[TOP_COL_BACKLOG] = item->value[TOP_COL_DROPS] =
-			TOP_UNKNOWN;
+		item->value[TOP_COL_BACKLOG] = TOP_UNKNOWN;
+	if (!item->queued || item->kind == TOP_FLOW)
+		item->value[TOP_COL_DROPS] = TOP_UNKNOWN;
 }
 
 /* They are read one after the other: a flow may be ahead of its device. */
@@ -260,7 +269,7 @@ static int compare_items(const void *one, const void *other, void *column)
 static bool idle(const struct top_item *item)
 {
 	return !item->value[TOP_COL_SENT_PACKETS] &&
-	       !item->value[TOP_COL_RECEIVED_PACKETS];
+	       !item->value[TOP_COL_RECEIVED_PACKETS] && !item->backlog;
 }
 
 size_t top_arrange(const struct top_reading *reading, enum top_column by,

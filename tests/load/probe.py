@@ -13,7 +13,8 @@ usage: probe.py serve TYPE:PORT...       answer there
        probe.py repeat CID PORT FILE     connect again and again until then;
                                          print how often, and what went wrong
        probe.py often CID PORT SECONDS   the same for so long; and how long
-       probe.py flood CID PORT COUNT     so many datagrams from one socket
+       probe.py flood CID PORT COUNT [SIZE]
+                                         so many datagrams from one socket
 """
 
 import errno
@@ -122,10 +123,10 @@ def often(cid, port, seconds):
     print(counts, "%.3f" % (time.monotonic() - start), flush=True)
 
 
-def flood(cid, port, count):
+def flood(cid, port, count, size=64):
     with vsock("dgram") as s:
         for _ in range(int(count)):
-            s.sendto(bytes(64), (int(cid), int(port)))
+            s.sendto(bytes(int(size)), (int(cid), int(port)))
 
 
 if __name__ == "__main__":

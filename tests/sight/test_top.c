@@ -151,6 +151,30 @@ static void begins_with_nothing(void **state)
 	top_free(&now);
 }
 
+/* One that only waits is shown, with the time of its first packet. */
+static void shows_who_waits(void **state)
+{
+	const char *name = "3:1 2:5000 dgram";
+	const struct top_item *view[8];
+	struct top_reading before, now;
+	json_t *waits = flow(1, 40);
+	int i;
+
+	json_object_update_new(waits, json_pack("{s:{s:i}, s:i}", "backlog",
+						"packets", 3, "waited_us", 70));
+	before = reading(one(1, 1, 1, 0, json_pack("[o, o]", flow(1, 40),
+						   flow(2, 1))));
+	now = reading(one(1, 1, 1, 0, json_pack("[o, o]", waits, flow(2, 1))));
+	top_compare(&now, &before);
+	assert_true(value(&now, "v0", name, TOP_COL_BACKLOG) == 3);
+	assert_true(value(&now, "v0", name, TOP_COL_WAIT) == 70);
+	assert_true(value(&now, "v0", name, TOP_COL_DROPS) == TOP_UNKNOWN);
+	i = top_arrange(&now, TOP_COL_SHARE, 5, view);
+	assert_string_equal(view[i - 1]->name, name);
+	top_free(&before);
+	top_free(&now);
+}
+
 /* Its qdisc may be that of somebody else. */
 static void knows_no_queue(void **state)
 {
@@ -255,6 +279,7 @@ int main(void)
 		cmocka_unit_test(tells_rates),
 		cmocka_unit_test(nothing_goes_back),
 		cmocka_unit_test(begins_with_nothing),
+		cmocka_unit_test(shows_who_waits),
 		cmocka_unit_test(knows_no_queue),
 		cmocka_unit_test(sorts),
 		cmocka_unit_test(fits),

@@ -282,3 +282,43 @@ def test_top(t):
         t.check(device[name] not in ("0", "-"), "%s of %r" % (name, device))
     t.check(device["WAIT"].endswith("s"), "the time in %r" % device)
     t.equal({line[0] for line in lines[3:5]}, {"stream", "dgram"}, "classes")
+
+
+FULL = """
+class slow { rate = 8bit  limit = 5 }
+rule { direction = out  type = dgram  class = slow }
+"""
+
+
+def test_full_queue(t):
+    """A queue that is full tells whose datagram it dropped, and why; who waits
+    there, how much of his and for how long, is shown."""
+    vm, sent = t.bed.guest, 40
+    t.run(vm, "cat > /run/full.conf <<'EOF'\n%s\nEOF" % FULL)
+    t.cleanup(vm, VSFQ + " policy clear")
+    t.run(vm, VSFQ + " apply /run/full.conf")
+    attach_all(t, vm)
+    t.start_server(t.bed.host, PROBE + " serve dgram:5065", "serving")
+    job = t.start_server(vm, "%s -v -j monitor drop" % VSFQ, "listening")
+    # The first one uses up the credit of the next hours.
+    t.run(vm, "%s flood 2 5066 1 65536 && %s flood 2 5065 %d" %
+          (PROBE, PROBE, sent))
+    shown, = json.loads(t.run(vm, VSFQ + " -sj show"))
+    text = t.run(vm, "%s show -s; %s top -b -c 1" % (VSFQ, VSFQ))
+    t.equal(t.end(job), 0, "status of the monitor")
+    flow, = [f for f in shown["flows"] if f["peer_port"] == 5065]
+    class_, = [c for c in shown["classes"] if c["name"] == "slow"]
+    t.equal((flow["backlog"]["packets"], flow["backlog"]),
+            (5, class_["backlog"]), "what waits")
+    t.check(flow["waited_us"] > 0, "%r" % flow)
+    t.check(re.search(r"\n    in queue \d+us so far\n", text), text)
+    t.check(re.search(r":5065 dgram .* 5 +- +[\d.]+(us|ms|s)  uid", text), text)
+    events = [json.loads(line) for line in job.output.splitlines()
+              if line.startswith("{")]
+    t.equal({(e["event"], e["device"], e["type"], e["peer_port"],
+              e["local_port"], e["class"], e["reason"]) for e in events},
+            {("drop", GUEST_DEV, "dgram", 5065, flow["local_port"], "slow",
+              "packets")}, "events")
+    t.equal([e["drops"] for e in events], list(range(1, sent - 5 + 1)),
+            "drops told")
+    t.equal(class_["drops"]["packets"], sent - 5, "drops counted")
