@@ -9,8 +9,9 @@
 #include "policy.h"
 
 #define VSFQ_EVENT_BYTES	(256 << 10)	/* that wait to be read */
-#define VSFQ_EVENT_RATE		100		/* a device's, in 2^30 ns, that a */
-						/* rule asked for, and of others */
+#define VSFQ_EVENT_RATE		100		/* a device's, in 2^30 ns: of those */
+						/* that a rule asked for, of others, */
+						/* and of what its qdisc drops */
 
 /* Beside enum vsfq_verdict, which are requests and datagrams. */
 enum vsfq_event_what {

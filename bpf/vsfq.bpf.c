@@ -63,7 +63,7 @@
  * memory; over the limit the oldest datagram of the fattest flow goes. Fattest
  * is judged by the power of two of the memory a flow holds, so the choice is
  * within a factor of two of the truth and takes the same time for one flow as
- * for ten thousand.
+ * for ten thousand. Each drop is counted with its reason, and told (event.h).
  *
  * LIMITS. No allocation: packets, flows and groups come from fixed pools (see
  * vsfq.h for their sizes, pool.bpf.h for how). A flow or group that finds its

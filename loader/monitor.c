@@ -85,7 +85,8 @@ static void print_text(const struct vsfq_event *e, const char *time)
 		printf(" %s of %s%s", cap(e), *e->class ? "class " : "device",
 		       e->class);
 	if (e->what == VSFQ_DROPPED)
-		printf(" class %s reason %s drops %llu", e->class,
+		printf(" class %s reason %s drops %llu",
+		       *e->class ? e->class : "unknown",
 		       report_drop(e->reason), e->drops);
 	if (guest)
 		printf(" guest %s", guest);
