@@ -123,8 +123,10 @@ static void see(const struct vsfq_flow_key *key,
 static int look_at(const char *name, void *data)
 {
 	struct sights *all = data;
+	int err = classifier_flows(name, see, all);
 
-	return classifier_flows(name, see, all) ?: all->err;
+	/* It may be detached, or gone, since its name was read. */
+	return err && err != -ENOENT ? err : all->err;
 }
 
 static __u64 now(void)

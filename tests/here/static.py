@@ -210,9 +210,10 @@ def test_manual_vsfq(t):
 def test_manual_vsfq_conf(t):
     """The page has the options, the words and the limits of the parser."""
     page, source = "docs/vsfq.conf.5.scd", text("loader/policy_parse.c")
-    options = set(re.findall(r'CFG_STR\w*\("([\w-]+)"', source))
+    options = set(re.findall(r'CFG_STR\w*\((?:prefix )?"([\w-]+)"', source))
     t.equal(set().union(*(entries(page, name, r"(?:^|, )\*([\w-]+)\*")
-                          for name in ("OPTIONS", "CLASSES", "RULES"))),
+                          for name in ("OPTIONS", "CLASSES", "CAPS",
+                                       "RULES"))),
             options, "options")
     words = text("loader/policy_words.c")
     verdicts = set(re.findall(r'\{ "(\w+)", VSFQ_[A-Z]{4,6} \}', words))

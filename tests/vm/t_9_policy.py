@@ -71,6 +71,16 @@ def test_classes(t):
         for way in "sent", "received", "served":
             t.check(have["bulk"][way]["packets"] >= 2,
                     "%s: %r" % (way, have["bulk"]))
+        t.end(t.jobs.pop())
+        serve(t, vm)
+        expect(t, probe(t, other, CIDS[vm.name], ("stream", BULK)),
+               {("stream", BULK): "answered"})
+        asked = classes(t, vm)
+        for way in "sent", "received", "served":
+            t.check(asked["bulk"][way]["packets"] >=
+                    have["bulk"][way]["packets"] + 2,
+                    "%s: %r, then %r" % (way, have["bulk"], asked["bulk"]))
+        t.end(t.jobs.pop())
         t.equal(sorted(have), ["bulk", "dgram", "stream"], "classes")
         t.run(vm, VSFQ + " policy clear")
         t.equal(sorted(classes(t, vm)), ["dgram", "stream"], "classes")
@@ -141,20 +151,15 @@ rule { direction = out  remote-port = {open}  class = stream }
 rule { direction = in   local-port = {{open}, {silent}}  class = stream }"""
 
 
-def test_never_a_mixture(t):
-    """Whoever both policies accept is accepted while they take turns: new
-    connections both ways, and a flood, whose datagrams see each moment."""
-    vm, other = t.bed.host, t.bed.guest
-    attach_all(t, vm)
+def take_turns(t, vm, other, port):
+    """Both policies, again and again, while new connections to @port are asked
+    for both ways; returns what became of these, {outcome: count} for each."""
     for side in vm, other:
         serve(t, side)
         t.cleanup(side, "rm -f /run/enough")
     write(t, vm, ONE, "/run/one.conf")
-    write(t, vm, OTHER, "/run/other.conf")
-    t.cleanup(vm, VSFQ + " policy clear")
-    before, passed = refused(t, vm), received(t, vm)
-    t.start(other, "%s flood 2 %d 1000000000" % (PROBE, SILENT), limit=150)
-    jobs = [t.start(side, "%s repeat %d %d /run/enough" % (PROBE, cid, OPEN),
+    apply(t, vm, OTHER, "/run/other.conf")
+    jobs = [t.start(side, "%s repeat %d %d /run/enough" % (PROBE, cid, port),
                     limit=150) for side, cid in ((other, 2), (vm, 42))]
     for job in jobs:
         t.check(job.says("started"), job.output)
@@ -163,9 +168,50 @@ def test_never_a_mixture(t):
           limit=120)
     for side in vm, other:
         t.run(side, "touch /run/enough")
-    t.check(received(t, vm) - passed > 2000, "the flood did not flow")
     for job in jobs:
         t.equal(job.wait(), 0, "status")
-        count = re.fullmatch(r"started\n\{'answered': (\d+)\}\n", job.output)
-        t.check(count and int(count.group(1)) >= 5, job.output)
+    return [dict(re.findall(r"'(\w+)': (\d+)", job.output)) for job in jobs]
+
+
+def test_never_a_mixture(t):
+    """Whoever both policies accept is accepted while they take turns: new
+    connections both ways, and a flood, whose datagrams see each moment."""
+    vm, other = t.bed.host, t.bed.guest
+    attach_all(t, vm)
+    before, passed = refused(t, vm), received(t, vm)
+    t.start(other, "%s flood 2 %d 1000000000" % (PROBE, SILENT), limit=150)
+    for outcomes in take_turns(t, vm, other, OPEN):
+        t.equal(list(outcomes), ["answered"], "outcomes")
+        t.check(int(outcomes["answered"]) >= 5, "%r" % outcomes)
+    t.check(received(t, vm) - passed > 2000, "the flood did not flow")
     t.equal(refused(t, vm), before, "refused")
+
+
+def test_never_without(t):
+    """Whoever both policies refuse is refused while they take turns."""
+    vm, other = t.bed.host, t.bed.guest
+    attach_all(t, vm)
+    for outcomes in take_turns(t, vm, other, REFUSED):
+        t.check(outcomes and "answered" not in outcomes, "%r" % outcomes)
+
+
+def test_rollback(t):
+    """A policy that nobody confirms is in force for so long, and then the one
+    before it again."""
+    vm, other = others(t)[0]
+    apply(t, vm, "rule { local-port = {refused} verdict = reject }")
+    attach_all(t, vm)
+    serve(t, vm)
+    write(t, vm, "default-in = reject", "/run/other.conf")
+    shown = t.run(vm, VSFQ + " policy show")
+    # What it reads says nothing, and does not end before.
+    job = t.start(vm, "sleep 12 | %s apply -C 10 /run/other.conf" % VSFQ,
+                  limit=120)
+    t.check(job.says("press Enter"), job.output)
+    expect(t, probe(t, other, CIDS[vm.name], ("stream", OPEN)),
+           {("stream", OPEN): "ECONNRESET"})
+    t.equal(job.wait(), 1, "status of apply, which said " + job.output)
+    t.equal(t.run(vm, VSFQ + " policy show"), shown, "the policy")
+    expect(t, probe(t, other, CIDS[vm.name], ("stream", OPEN),
+                    ("stream", REFUSED)),
+           {("stream", OPEN): "answered", ("stream", REFUSED): "ECONNRESET"})

@@ -48,11 +48,23 @@ def test_metrics(t):
     check_time(t, found, shown["classes"])
 
 
+def percentile(buckets, percent):
+    """The upper bound of the bucket in which so many of them are reached."""
+    reached = [i for i in range(len(buckets))
+               if 100 * sum(buckets[:i + 1]) >= percent * sum(buckets)]
+    return 2 ** reached[0]
+
+
 def check_time(t, found, classes):
-    """The mean lies between the shortest and the longest time there was."""
+    """The mean lies between the shortest and the longest time there was, and
+    what half and nearly all of the packets waited is where they are."""
     for c in classes:
         if not c["served"]["packets"]:
             continue
+        for percent in 50, 99:
+            t.equal(c["sojourn_us"]["p%d" % percent],
+                    percentile(c["sojourn_us"]["buckets"], percent),
+                    "p%d of %r" % (percent, c))
         labels = tuple(sorted({"device": GUEST_DEV,
                                "class": c["name"]}.items()))
         samples = found["vsfq_queue_time_seconds"].samples
@@ -200,6 +212,8 @@ def test_show(t):
     class_, = [c for c in shown["classes"] if c["name"] == "stream"]
     # Of the other one there may be more, since flows are read last.
     t.check(class_["stalls"] >= stalls[5072], "%r" % class_)
+    pretty, = json.loads(t.run(vm, VSFQ + " -jp show -s"))
+    t.equal(set(pretty), set(shown) - {"per_second"}, "what -p shows")
     text = t.run(vm, "%s show -s; %s top -b -c 1; %s metrics" % (3 * (VSFQ,)))
     for line in ("%s cid42 web up attached\n" % HOST_DEV,
                  "\n%s cid42 web " % HOST_DEV, 'guest="web"',
