@@ -91,13 +91,19 @@ print-kernel:		## the path of the bzImage (use make -s)
 
 libbpf bpftool: $(BPFTOOL)	## from the kernel's source
 
-.PHONY: check demo bench torture vm session storm storm-uml
+.PHONY: check run-check demo run-demo bench torture vm session storm storm-uml
 CHECK_PROGRAMS := $(addprefix build/,test_load test_match test_top fuzz_parse \
 	print_guests print_metrics print_rates vshostile vsfault chance.bpf.o)
-check: $(KERNEL) $(PLAIN) $(BPFTOOL) all $(CHECK_PROGRAMS)	## all tests, or those of TESTS=pattern
+# Nothing can be built before the packages are there, whatever -j says.
+check demo: deps
+	@$(MAKE) --no-print-directory run-$@
+
+check:			## all tests, or those of TESTS=pattern
+run-check: $(KERNEL) $(PLAIN) $(BPFTOOL) all $(CHECK_PROGRAMS)
 	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) tests/run $(TESTS)
 
-demo: $(KERNEL) all	## floods against streams, with and without vsfq
+demo:			## floods against streams, with and without vsfq
+run-demo: $(KERNEL) all
 	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) tests/demo
 
 vm: $(KERNEL) all	## a host VM and a guest in it, with a shell in each
