@@ -6,7 +6,7 @@ from bed import Bed, BedError
 from load import LoadError
 from say import say
 
-MAX_BOOTS = 4
+MAX_BOOTS = 8
 
 
 def in_bed(kernel, work):

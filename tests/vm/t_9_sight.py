@@ -327,12 +327,13 @@ def test_full_queue(t):
     t.check(flow["waited_us"] > 0, "%r" % flow)
     t.check(re.search(r"\n    in queue \d+us so far\n", text), text)
     t.check(re.search(r":5065 dgram .* 5 +- +[\d.]+(us|ms|s)  uid", text), text)
+    t.equal(class_["drops"]["packets"], sent - 5, "drops counted")
     events = [json.loads(line) for line in job.output.splitlines()
               if line.startswith("{")]
+    t.check(events, "no events: %r" % job.output)
     t.equal({(e["event"], e["device"], e["type"], e["peer_port"],
               e["local_port"], e["class"], e["reason"]) for e in events},
             {("drop", GUEST_DEV, "dgram", 5065, flow["local_port"], "slow",
               "packets")}, "events")
     t.equal([e["drops"] for e in events], list(range(1, sent - 5 + 1)),
             "drops told")
-    t.equal(class_["drops"]["packets"], sent - 5, "drops counted")
