@@ -25,4 +25,4 @@ def in_bed(kernel, work):
         except BedError as err:
             if boots == MAX_BOOTS:
                 raise
-            say("%s: starting afresh" % str(err).splitlines()[0])
+            say("%s: booting once more" % str(err).splitlines()[0])
