@@ -15,7 +15,7 @@ int choose_devices(const struct options *opt, const char *verb,
 	if (!strcmp(argument, "all")) {
 		err = devices_list(list);
 		if (!err && !list->count)
-			err = -ENODEV;
+			err = -ENOMEDIUM;
 	} else {
 		err = device_find(argument, &list->device[0]);
 		list->count = 1;

@@ -10,6 +10,7 @@ static const struct {
 	const char *text;
 } reasons[] = {
 	{ ENODEV, "no such device" },
+	{ ENOMEDIUM, "no vsock device is here (try: vsfq doctor)" },
 	{ EMEDIUMTYPE, "not a vsock device" },
 	{ ENOTDIR, "no BPF file system (try: mount -t bpf bpf /sys/fs/bpf)" },
 	{ ENODATA, "the kernel has no BTF (CONFIG_DEBUG_INFO_BTF)" },

@@ -83,8 +83,9 @@ def test_no_device(t):
         status, output = t.machine("unshare -n %s %s" % (VSFQ, command))
         if "unshare failed" in output:
             t.skip("this machine lets us make no network namespace")
-        t.equal((status, output), (FAILED, 'vsfq: cannot %s "all": no such '
-                                   "device\n" % command.split()[0]), command)
+        t.equal((status, output), (
+            FAILED, 'vsfq: cannot %s "all": no vsock device is here '
+            "(try: vsfq doctor)\n" % command.split()[0]), command)
 
 
 # Of commands that print JSON: how it is called, and what it then is.

@@ -381,7 +381,8 @@ def test_errors():
     """One line that names the object and the reason; nothing changed."""
     refused('cannot attach "no0": no such device', "attach", "no0")
     refused('cannot attach "lo": not a vsock device', "attach", "lo")
-    refused('cannot attach "all": no such device', "attach", "all")
+    refused('cannot attach "all": no vsock device is here '
+            "(try: vsfq doctor)", "attach", "all")
     refused('cannot detach "lo": not attached', "detach", "lo")
     refused('unknown command "atach" (try: vsfq help)', "atach", "vsock0")
     refused('missing argument for "attach" (try: vsfq help)', "attach")
