@@ -4,6 +4,7 @@
 
 #include "classifier.h"
 #include "connect.h"
+#include "device.h"
 #include "events.h"
 #include "pins.h"
 #include "policy_map.h"
@@ -24,20 +25,32 @@ static int detach_qdisc(int ifindex)
 	return qdisc_detach(ifindex);
 }
 
-/*
- * Goes by the pins, so that it also tidies up after a device that is gone.
- * EXIT_FAILED after a message.
- */
+/* 0 if it is gone. Somebody else may have detached our programs from it. */
+static int ifindex_of(const char *name)
+{
+	int ifindex = classifier_ifindex(name);
+	struct device dev;
+
+	if (ifindex > 0 || !pins_exist(name))
+		return ifindex;
+	return device_find(name, &dev) ? 0 : dev.ifindex;
+}
+
+/* Goes by the pins, so that it also tidies up after a device that is gone. */
+static int take_down(const char *name)
+{
+	int ifindex = ifindex_of(name);
+
+	return (ifindex > 0 ? detach_qdisc(ifindex) : 0) ?:
+	       classifier_detach(name);
+}
+
+/* EXIT_FAILED after a message. */
 static int detach_device(const char *name, void *data)
 {
 	const struct options *opt = data;
-	int ifindex, err = 0;
+	int err = pins_names_device(name) ? take_down(name) : -ENOENT;
 
-	ifindex = classifier_ifindex(name);
-	if (ifindex > 0)
-		err = detach_qdisc(ifindex);
-	if (!err)
-		err = classifier_detach(name);
 	if (!err)
 		return 0;
 	return complain(opt, "cannot detach \"%s\": %s", name,

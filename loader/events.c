@@ -67,7 +67,7 @@ void events_forget(void)
 {
 	int lock;
 
-	if (pins_any())
+	if (pins_sharing())
 		return;
 	lock = try_lock();
 	if (lock < 0)

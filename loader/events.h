@@ -18,7 +18,7 @@ int events_share(struct bpf_map *map);
  */
 int events_listen(int *lock);
 
-/* Remove the pin, unless a device is attached or somebody listens. */
+/* Remove the pin, unless programs use the ring or somebody listens. */
 void events_forget(void);
 
 #endif

@@ -304,6 +304,11 @@ bool pins_exist(const char *owner)
 	return !access(pins_path(path, owner, NULL), F_OK);
 }
 
+bool pins_names_device(const char *owner)
+{
+	return *owner && *owner != '.' && *owner != '@' && !strchr(owner, '/');
+}
+
 int pins_each(int (*visit)(const char *owner, void *data), void *data)
 {
 	struct dirent *entry;
@@ -314,7 +319,7 @@ int pins_each(int (*visit)(const char *owner, void *data), void *data)
 	if (!dir)
 		return errno == ENOENT ? 0 : denied(-errno);
 	while (!err && (entry = readdir(dir)))
-		if (entry->d_name[0] != '.' && entry->d_name[0] != '@')
+		if (pins_names_device(entry->d_name))
 			err = visit(entry->d_name, data);
 	closedir(dir);
 	return err;
@@ -328,6 +333,11 @@ static int stop(const char *owner, void *data)
 bool pins_any(void)
 {
 	return pins_each(stop, NULL) > 0;
+}
+
+bool pins_sharing(void)
+{
+	return pins_any() || pins_exist(PINS_QDISC);
 }
 
 __u64 pins_build(const void *elf, size_t size)

@@ -85,8 +85,20 @@ bool pins_built(const char *owner, size_t offset, const void *elf, size_t size);
 
 bool pins_exist(const char *owner);
 
+/*
+ * Can it be a device's? What is given by a user may be one of the directories
+ * above, or lead out of them.
+ */
+bool pins_names_device(const char *owner);
+
 /* Does any device have pins? */
 bool pins_any(void);
+
+/*
+ * Does a device or the qdisc, which outlives the last device if another one has
+ * it: are there programs that use what is shared by all?
+ */
+bool pins_sharing(void);
 
 /*
  * Open what is shared by all owners; if it is not there, make it with this

@@ -327,6 +327,6 @@ void policy_map_forget(void)
 {
 	static struct vsfq_policy policy;
 
-	if (!pins_any() && !pins_exist(PINS_QDISC) && !policy_map_read(&policy))
+	if (!pins_sharing() && !policy_map_read(&policy))
 		pins_remove(PINS_POLICY);
 }

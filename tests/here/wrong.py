@@ -59,6 +59,30 @@ def test_apply(t):
     t.equal(len(said), len(WRONG + NO_FILES), "answers")
 
 
+# Directories, but no device's.
+NO_DEVICES = ("@policy", ".", "..", "../vsfq/@policy", "")
+
+
+def test_detach(t):
+    """What is pinned beside devices, ours or not, is not unpinned as one."""
+    with tempfile.TemporaryDirectory() as top:
+        p = Policies(t, top)
+        p.write("one", ANYWHERE)
+        p.needs_maps()
+        look = "map_in_force; ls /sys/fs/bpf"
+        before, *said = p.run(
+            "vsfq apply one",
+            "%s map pin pinned %s/@policy/policy /sys/fs/bpf/another" %
+            (t.tool("bpftool"), PINS), look,
+            *["echo @@; vsfq detach '%s'; echo $?; %s" % (name, look)
+              for name in NO_DEVICES]).split("@@\n")
+    t.check("another\n" in before, before)
+    for output, name in zip(said, NO_DEVICES):
+        t.equal(output, 'vsfq: cannot detach "%s": not attached\n1\n%s' %
+                (name, before), "output for %r" % name)
+    t.equal(len(said), len(NO_DEVICES), "answers")
+
+
 def test_other_kernel(t):
     """One without BPF qdiscs, as all are before Linux 6.16."""
     if not os.access("/dev/net/tun", os.W_OK):

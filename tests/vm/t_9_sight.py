@@ -12,6 +12,7 @@ from load import GUEST_DEV, HOST_DEV, attach_all
 BED = "pair"
 
 VSFQ = "build/vsfq"
+PINS = "/sys/fs/bpf/vsfq"
 VSLOAD = "build/vsload"
 PROBE = "python3 tests/load/probe.py"
 
@@ -107,6 +108,10 @@ def test_doctor(t):
           "vsfq detach " + dev)
     t.run(vm, VSFQ + " detach " + dev)
     finds(t, doctor(t, vm, 0), "warning", dev, "not attached")
+    # Though its programs, by which it is known, had gone before.
+    t.check("vsfq" not in t.run(vm, "tc qdisc show dev " + dev),
+            "the device still has the qdisc")
+    t.run(vm, "ls %s/@qdisc" % PINS, status=2)
 
 
 def make_other_version(t, vm):
@@ -311,6 +316,12 @@ def test_full_queue(t):
     t.run(vm, "cat > /run/full.conf <<'EOF'\n%s\nEOF" % FULL)
     t.cleanup(vm, VSFQ + " policy clear")
     t.run(vm, VSFQ + " apply /run/full.conf")
+    attach_all(t, vm)
+    # The qdisc stays for another device, and with it what it writes to.
+    t.run(vm, "ip link add vsfqdummy0 type dummy && "
+          "tc qdisc add dev vsfqdummy0 root vsfq")
+    t.cleanup(vm, "ip link del vsfqdummy0")
+    t.run(vm, "%s detach all && ls -d %s/@qdisc" % (VSFQ, PINS))
     attach_all(t, vm)
     t.start_server(t.bed.host, PROBE + " serve dgram:5065", "serving")
     job = t.start_server(vm, "%s -v -j monitor drop" % VSFQ, "listening")
