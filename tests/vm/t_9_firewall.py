@@ -17,7 +17,9 @@ AT_ONCE = 1.5       # seconds at most, a Python's start included
 
 REJECT_OUT = """
 rule { direction = out  type = dgram   remote-port = {quiet}  verdict = drop }
-rule { direction = out  remote-port = {{refused}, 6004}  verdict = reject }
+rule { direction = out  remote-cid = 2-42  remote-port = {{refused}, 6004}
+       verdict = reject }
+rule { direction = out  remote-cid = 43-99  verdict = reject }
 rule { direction = out  type = stream  remote-port = {quiet}
        local-port = 7700-4294967294    verdict = reject }
 rule { direction = out  cgroup = /vsfq  verdict = reject }
@@ -64,7 +66,7 @@ def test_reject_out(t):
                  for kind, port, rule in (
                      ("stream", REFUSED, 2), ("seqpacket", SEQ_REFUSED, 2),
                      ("dgram", REFUSED, 2), ("dgram", REFUSED, 2),
-                     ("stream", BULK, 5))], "events")
+                     ("stream", BULK, 6))], "events")
         output = t.run(vm, "{0} try stream:{1}:{2}:7700 stream:{1}:{2}:7699 "
                        "stream:{1}:{2}; echo $BASHPID > /sys/fs/cgroup/vsfq/"
                        "child/cgroup.procs; {0} try stream:{1}:{3} "
@@ -127,10 +129,10 @@ def test_other_version(t):
 
 
 REJECT_IN = """
-rule { direction = in  type = stream   local-cid = %d  local-port = {refused}
+rule { direction = in  type = stream   local-cid = 2-42  local-port = {refused}
        verdict = reject }
-rule { direction = in  local-cid = 77  verdict = reject }
-rule { direction = in  remote-cid = %d type = dgram  local-port = {quiet}
+rule { direction = in  local-cid = 43-99  verdict = reject }
+rule { direction = in  remote-cid = %s type = dgram  local-port = {quiet}
        verdict = reject }
 rule { direction = in  remote-cid = 77  verdict = reject }
 rule { direction = in  remote-port = 7700-7709  type = stream
@@ -144,7 +146,8 @@ def test_reject_in(t):
     """Each thing that a rule can say of what arrives, true and not true."""
     for vm, other in others(t):
         cid = CIDS[vm.name]
-        apply(t, vm, REJECT_IN % (cid, CIDS[other.name], DEVICES[vm.name]))
+        peer = "host" if other is t.bed.host else "42"
+        apply(t, vm, REJECT_IN % (peer, DEVICES[vm.name]))
         attach_all(t, vm)
         serve(t, vm)
         expect(t, probe(t, other, cid, ("stream", REFUSED), ("dgram", REFUSED),
