@@ -41,7 +41,7 @@ static int attach_device(const struct options *opt, const struct device *dev,
 	if (!err)
 		return EXIT_DONE;
 	if (!before)
-		classifier_detach(dev->name);
+		classifier_detach(dev->owner);
 	return complain(opt, "cannot attach \"%s\": %s", dev->name,
 			reason(err));
 }

@@ -18,14 +18,14 @@ static const char * const directions[] = { "egress", "ingress" };
 #define NR_DIRECTIONS	2
 #define CID_HOST	2
 
-static int link_info(const char *name, const char *direction,
+static int link_info(const char *owner, const char *direction,
 		     struct bpf_link_info *info)
 {
 	__u32 size = sizeof(*info);
 	int fd, err;
 
 	memset(info, 0, size);
-	fd = pins_open(name, direction);
+	fd = pins_open(owner, direction);
 	if (fd < 0)
 		return fd;
 	err = bpf_link_get_info_by_fd(fd, info, &size);
@@ -33,29 +33,29 @@ static int link_info(const char *name, const char *direction,
 	return err;
 }
 
-int classifier_ifindex(const char *name)
+int classifier_ifindex(const char *owner)
 {
 	struct bpf_link_info info;
-	int err = link_info(name, directions[0], &info);
+	int err = link_info(owner, directions[0], &info);
 
 	return err ?: info.tcx.ifindex;
 }
 
-__u32 classifier_program(const char *name, bool egress)
+__u32 classifier_program(const char *owner, bool egress)
 {
 	struct bpf_link_info info;
-	int err = link_info(name, directions[!egress], &info);
+	int err = link_info(owner, directions[!egress], &info);
 
 	return err ? 0 : info.prog_id;
 }
 
-bool classifier_is_current(const char *name)
+bool classifier_is_current(const char *owner)
 {
 	const void *elf;
 	size_t size;
 
 	elf = classify__elf_bytes(&size);
-	return pins_built(name, offsetof(struct classify__rodata, build),
+	return pins_built(owner, offsetof(struct classify__rodata, build),
 			  elf, size);
 }
 
@@ -72,7 +72,7 @@ static struct bpf_link *take_link(const struct device *dev, const char *way,
 	char path[PATH_MAX];
 
 	*old = 0;
-	link = bpf_link__open(pins_path(path, dev->name, way));
+	link = bpf_link__open(pins_path(path, dev->owner, way));
 	if (!link ||
 	    bpf_link_get_info_by_fd(bpf_link__fd(link), &info, &size) ||
 	    info.tcx.ifindex != dev->ifindex) {
@@ -126,7 +126,7 @@ static int stage(const struct device *dev, struct classify *skel,
 	err = pins_stage(&staged);
 	if (err)
 		return err;
-	err = pin_all(staged, skel, at) ?: pins_commit(staged, dev->name);
+	err = pin_all(staged, skel, at) ?: pins_commit(staged, dev->owner);
 	if (err)
 		pins_remove(staged);
 	return err;
@@ -200,10 +200,10 @@ static int keep_counters(const struct device *dev, struct classify *skel)
 	size_t i;
 	int err;
 
-	if (classifier_ifindex(dev->name) != dev->ifindex)
+	if (classifier_ifindex(dev->owner) != dev->ifindex)
 		return 0;
 	for (i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
-		err = pins_share(dev->name, maps[i]);
+		err = pins_share(dev->owner, maps[i]);
 		if (err && err != -EPROTO && err != -ENOENT)
 			return err;
 	}
@@ -225,8 +225,8 @@ int classifier_attach(const struct device *dev, unsigned int overhead)
 	skel = open_skeleton(overhead);
 	if (!skel)
 		return -errno;
-	if (classifier_ifindex(dev->name) == dev->ifindex &&
-	    pins_same(dev->name, skel->maps.rodata))
+	if (classifier_ifindex(dev->owner) == dev->ifindex &&
+	    pins_same(dev->owner, skel->maps.rodata))
 		err = 1;
 	else
 		err = load(dev, skel) ?: attach(dev, skel);
@@ -234,15 +234,15 @@ int classifier_attach(const struct device *dev, unsigned int overhead)
 	return err;
 }
 
-int classifier_detach(const char *name)
+int classifier_detach(const char *owner)
 {
-	return pins_remove(name);
+	return pins_remove(owner);
 }
 
-static int read_array(const char *name, const char *map, int count,
+static int read_array(const char *owner, const char *map, int count,
 		      void *values, int size)
 {
-	int err = 0, fd = pins_open_map(name, map, size);
+	int err = 0, fd = pins_open_map(owner, map, size);
 	__u32 i;
 
 	if (fd < 0)
@@ -253,17 +253,17 @@ static int read_array(const char *name, const char *map, int count,
 	return err;
 }
 
-int classifier_read(const char *name, struct classifier_stats *stats)
+int classifier_read(const char *owner, struct classifier_stats *stats)
 {
 	int err;
 
-	err = read_array(name, "device", 1, &stats->device,
+	err = read_array(owner, "device", 1, &stats->device,
 			 sizeof(stats->device));
-	return err ?: read_array(name, "classes", VSFQ_MAX_CLASSES,
+	return err ?: read_array(owner, "classes", VSFQ_MAX_CLASSES,
 				 stats->class, sizeof(stats->class[0]));
 }
 
-int classifier_flows(const char *name,
+int classifier_flows(const char *owner,
 		     void (*visit)(const struct vsfq_flow_key *key,
 				   const struct vsfq_flow_stats *stats,
 				   void *data),
@@ -271,7 +271,7 @@ int classifier_flows(const char *name,
 {
 	struct vsfq_flow_key key, *previous = NULL;
 	struct vsfq_flow_stats stats;
-	int i, fd = pins_open_map(name, "flows", sizeof(stats));
+	int i, fd = pins_open_map(owner, "flows", sizeof(stats));
 
 	if (fd < 0)
 		return fd;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The classifier of a device: attached to tcx, pinned under its name. */
+/* The classifier of a device: attached to tcx, pinned under the owner's name. */
 #ifndef LOADER_CLASSIFIER_H
 #define LOADER_CLASSIFIER_H
 
@@ -17,27 +17,27 @@ struct device;
  */
 int classifier_attach(const struct device *dev, unsigned int overhead);
 
-/* Detach what is pinned under this name. */
-int classifier_detach(const char *name);
+/* Detach what is pinned there. */
+int classifier_detach(const char *owner);
 
 /* The device it is attached to; 0 if that device is gone. */
-int classifier_ifindex(const char *name);
+int classifier_ifindex(const char *owner);
 
 /* Did this version attach it? With whatever overhead. */
-bool classifier_is_current(const char *name);
+bool classifier_is_current(const char *owner);
 
 /* The id of the program that it has on this hook, 0 if that is unknown. */
-__u32 classifier_program(const char *name, bool egress);
+__u32 classifier_program(const char *owner, bool egress);
 
 struct classifier_stats {
 	struct vsfq_device_stats device;
 	struct vsfq_class_stats class[VSFQ_MAX_CLASSES];
 };
 
-int classifier_read(const char *name, struct classifier_stats *stats);
+int classifier_read(const char *owner, struct classifier_stats *stats);
 
 /* Call for each flow; the order is the table's. */
-int classifier_flows(const char *name,
+int classifier_flows(const char *owner,
 		     void (*visit)(const struct vsfq_flow_key *key,
 				   const struct vsfq_flow_stats *stats,
 				   void *data),

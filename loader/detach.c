@@ -25,36 +25,60 @@ static int detach_qdisc(int ifindex)
 	return qdisc_detach(ifindex);
 }
 
-/* 0 if it is gone. Somebody else may have detached our programs from it. */
-static int ifindex_of(const char *name)
+/*
+ * The device of this name in this namespace, 0 if it is gone. Somebody else may
+ * have detached our programs from it, so that the pins do not tell.
+ */
+static int ifindex_of(const char *owner)
 {
-	int ifindex = classifier_ifindex(name);
+	char name[IFNAMSIZ];
 	struct device dev;
 
-	if (ifindex > 0 || !pins_exist(name))
-		return ifindex;
+	owner_name(owner, name);
 	return device_find(name, &dev) ? 0 : dev.ifindex;
 }
 
 /* Goes by the pins, so that it also tidies up after a device that is gone. */
-static int take_down(const char *name)
+static int take_down(const char *owner)
 {
-	int ifindex = ifindex_of(name);
+	int err = 0, ifindex = classifier_ifindex(owner);
 
-	return (ifindex > 0 ? detach_qdisc(ifindex) : 0) ?:
-	       classifier_detach(name);
+	if (!owner_is_here(owner) && ifindex > 0)
+		return -EXDEV;
+	if (owner_is_here(owner) && ifindex <= 0 && pins_exist(owner))
+		ifindex = ifindex_of(owner);
+	if (ifindex > 0)
+		err = detach_qdisc(ifindex);
+	return err ?: classifier_detach(owner);
 }
 
 /* EXIT_FAILED after a message. */
-static int detach_device(const char *name, void *data)
+static int detach_device(const char *owner, const char *name,
+			 const struct options *opt)
 {
-	const struct options *opt = data;
-	int err = pins_names_device(name) ? take_down(name) : -ENOENT;
+	int err = pins_names_device(owner) ? take_down(owner) : -ENOENT;
 
 	if (!err)
 		return 0;
 	return complain(opt, "cannot detach \"%s\": %s", name,
 			err == -ENOENT ? "not attached" : reason(err));
+}
+
+/* Those of another namespace stay, unless they are gone with it. */
+static int detach_owner(const char *owner, void *data)
+{
+	if (!owner_is_here(owner) && classifier_ifindex(owner) > 0)
+		return 0;
+	return detach_device(owner, owner, data);
+}
+
+/* What is gone may be of another namespace: doctor names the owner. */
+static int detach_named(const struct options *opt, const char *name)
+{
+	char owner[OWNER_SIZE];
+
+	owner_of(name, owner);
+	return detach_device(pins_exist(owner) ? owner : name, name, opt);
 }
 
 /* The last one out: nobody can make, and nobody has, a vsfq qdisc any more. */
@@ -86,9 +110,9 @@ int command_detach(const struct options *opt, char **arguments)
 	int err;
 
 	if (!strcmp(arguments[0], "all"))
-		err = pins_each(detach_device, (void *)opt);
+		err = pins_each(detach_owner, (void *)opt);
 	else
-		err = detach_device(arguments[0], (void *)opt);
+		err = detach_named(opt, arguments[0]);
 	if (err < 0)
 		return complain(opt, "cannot look what is attached: %s",
 				reason(err));

@@ -42,6 +42,7 @@ static int read_device(const struct nlmsghdr *nlh, struct device *dev)
 	dev->ifindex = ifi->ifi_index;
 	dev->up = ifi->ifi_flags & IFF_UP;
 	mnl_attr_parse(nlh, sizeof(*ifi), read_attribute, dev);
+	owner_of(dev->name, dev->owner);
 	return ifi->ifi_type;
 }
 

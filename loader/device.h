@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "../bpf/vsfq.h"
+#include "owner.h"
 
 #define MAX_DEVICES	VSFQ_MAX_DEVICES
 
@@ -15,6 +16,7 @@ struct device {
 	int ifindex;
 	bool up;
 	char name[IFNAMSIZ];
+	char owner[OWNER_SIZE];	/* of its pins */
 	bool guest;		/* it leads to a host, not to a guest */
 	char port[32];		/* "cid42", the guest's; empty if not told */
 };

@@ -25,7 +25,7 @@ static void look_at_link(json_t *findings, const struct device *dev)
 
 static void attached(json_t *findings, const struct device *dev)
 {
-	if (classifier_is_current(dev->name)) {
+	if (classifier_is_current(dev->owner)) {
 		finding_add(findings, FINDING_OK, dev->name,
 			    "attached by this version of vsfq");
 		return;
@@ -95,7 +95,7 @@ static void look_at_hook(json_t *findings, const struct device *dev,
 			 bool attached, bool egress)
 {
 	const char *hook = egress ? "egress" : "ingress";
-	__u32 ours = attached ? classifier_program(dev->name, egress) : 0;
+	__u32 ours = attached ? classifier_program(dev->owner, egress) : 0;
 	struct tcx_programs programs;
 	char text[256];
 	int others;
@@ -149,7 +149,7 @@ static void look_at_managers(json_t *findings, const struct device *dev)
 
 void doctor_device(json_t *findings, const struct device *dev)
 {
-	int at = classifier_ifindex(dev->name);
+	int at = classifier_ifindex(dev->owner);
 	bool here = at == dev->ifindex;
 
 	look_at_link(findings, dev);

@@ -7,7 +7,8 @@
  *	/sys/fs/bpf/vsfq/@policy/	the policy in force, see policy_map.h
  *	/sys/fs/bpf/vsfq/@events/	the ring of events, see events.h
  *	/sys/fs/bpf/vsfq/DEV/		the classifier of a device: its two
- *					attachments, programs and maps
+ *					attachments, programs and maps; for
+ *					which DEV that is see owner.h
  *
  * A directory is filled under another name ("@" is no device's) and then
  * takes its place in one step, so it is whole or not there.

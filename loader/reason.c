@@ -12,6 +12,7 @@ static const struct {
 	{ ENODEV, "no such device" },
 	{ ENOMEDIUM, "no vsock device is here (try: vsfq doctor)" },
 	{ EMEDIUMTYPE, "not a vsock device" },
+	{ EXDEV, "in another network namespace (try: nsenter --net)" },
 	{ ENOTDIR, "no BPF file system (try: mount -t bpf bpf /sys/fs/bpf)" },
 	{ ENODATA, "the kernel has no BTF (CONFIG_DEBUG_INFO_BTF)" },
 	{ EPROTONOSUPPORT,

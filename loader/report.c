@@ -247,13 +247,13 @@ static void add_flow(const struct vsfq_flow_key *key,
 	json_array_append_new(flows->array, flow);
 }
 
-static void add_flows(json_t *device, const char *name, __u32 queue)
+static void add_flows(json_t *device, const char *owner, __u32 queue)
 {
 	struct flows flows = { json_array(), queue };
 
 	if (queue && backlog_open())
 		flows.queue = 0;
-	classifier_flows(name, add_flow, &flows);
+	classifier_flows(owner, add_flow, &flows);
 	backlog_close();
 	json_object_set_new(device, "flows", flows.array);
 }
@@ -296,7 +296,7 @@ static void add_device_caps(json_t *device, const char *name)
 /* Either half may be missing: tc can attach the qdisc alone. */
 static json_t *json_device(const struct device *dev, bool statistics)
 {
-	bool attached = classifier_ifindex(dev->name) == dev->ifindex;
+	bool attached = classifier_ifindex(dev->owner) == dev->ifindex;
 	struct classifier_stats stats;
 	struct vsfq_queue queue;
 	bool queued = false;
@@ -316,7 +316,7 @@ static json_t *json_device(const struct device *dev, bool statistics)
 	if (queued)
 		json_object_set_new(device, "throttled",
 				    json_integer(queue.throttled));
-	attached = attached && !classifier_read(dev->name, &stats);
+	attached = attached && !classifier_read(dev->owner, &stats);
 	if (attached)
 		add_classifier(device, &stats);
 	if (attached || queued)
@@ -324,7 +324,7 @@ static json_t *json_device(const struct device *dev, bool statistics)
 				    json_classes(attached ? &stats : NULL,
 						 queued ? &queue : NULL));
 	if (attached && statistics)
-		add_flows(device, dev->name, queued ? queue.id : 0);
+		add_flows(device, dev->owner, queued ? queue.id : 0);
 	if (statistics)
 		json_object_set_new(device, "driver", driver_stats(dev->name));
 	return device;

@@ -29,7 +29,7 @@ def learned(t, *commands, before=(), options="", stop="kill $pid", after=()):
             "$here/tests/sight/fake.py vsock0 && ip link set vsock0 up && "
             "mkdir %s || exit 77" % pins,
             "%s prog loadall $here/build/classify.bpf.o /sys/fs/bpf/c "
-            "pinmaps %s/vsock0 && %s net attach tcx_egress pinned "
+            "pinmaps %s/$vsock0 && %s net attach tcx_egress pinned "
             "/sys/fs/bpf/c/vsfq_egress dev vsock0" % (tool, pins, tool),
             "send() { $here/tests/sight/send.py vsock0 $*; }",
             *before,

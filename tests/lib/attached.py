@@ -6,7 +6,7 @@ import os
 from policies import Policies
 
 PINS = "/sys/fs/bpf/vsfq"
-DETACH = "rm -r %s/vsock0" % PINS
+DETACH = "rm -r %s/$vsock0" % PINS
 
 
 class Attached(Policies):
@@ -22,11 +22,11 @@ class Attached(Policies):
         return (
             "$here/tests/sight/fake.py vsock0 && ip link set vsock0 up || "
             "exit 77",
-            "mkdir -p %s/vsock0" % PINS,
+            "mkdir -p %s/$vsock0" % PINS,
             "%s prog loadall $here/build/classify.bpf.o /sys/fs/bpf/c "
-            "pinmaps %s/vsock0 || exit 77" % (self.t.tool("bpftool"), PINS),
+            "pinmaps %s/$vsock0 || exit 77" % (self.t.tool("bpftool"), PINS),
             "$here/tests/sight/pin.py /sys/fs/bpf/c/vsfq_egress vsock0 "
-            "%s/vsock0/egress || exit 77" % PINS,
+            "%s/$vsock0/egress || exit 77" % PINS,
             "while :; do $here/tests/sight/send.py vsock0 dgram 12; done "
             "2> /dev/null & sender=$!")
 

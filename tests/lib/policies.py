@@ -53,6 +53,8 @@ class Policies:
         self.write("script", """
             mount -t bpf bpf /sys/fs/bpf || exit 77
             here=$PWD
+            # Whose pins are those of that device in this namespace.
+            vsock0=vsock0@$(stat -Lc %%i /proc/self/ns/net)
             vsfq() { $here/%s "$@"; }
             map_in_force() {
                 cd /sys/fs/bpf/vsfq/@policy

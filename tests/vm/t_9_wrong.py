@@ -5,6 +5,7 @@ somebody has too little privilege. A guest is who has opened /dev/vhost-vsock.""
 import json
 import re
 
+from findings import finds
 from load import HOST_DEV, VSFQ
 
 BED = "host"
@@ -14,9 +15,9 @@ CAPABILITIES = ("bpf", "perfmon", "net_admin")
 PINS = "/sys/fs/bpf/vsfq"
 
 
-def start_guest(t, cid=77):
-    return t.start_server(t.bed.host, "tests/sight/vmm.py %d" % cid, "ready",
-                          300)
+def start_guest(t, cid=77, inside=""):
+    return t.start_server(t.bed.host, "%stests/sight/vmm.py %d" %
+                          (inside, cid), "ready", 300)
 
 
 def clean(t):
@@ -156,3 +157,39 @@ def test_device_goes(t):
     t.equal(json.loads(t.host(VSFQ + " -j show"))[0]["attached"], True,
             "the other guest's device")
     t.host("%s detach all && ! ls %s" % (VSFQ, PINS))
+
+
+def attached(t, inside):
+    """Of each device of a namespace: is it, and what is its root qdisc?"""
+    return {d["device"]: (d["attached"], d["qdisc"]["kind"]) for d in
+            json.loads(t.host(inside + VSFQ + " -j show"))}
+
+
+def test_namespaces(t):
+    """Two network namespaces have a device of one name, as two pods do: each is
+    attached and detached by itself, and what is left of one by any."""
+    vm = t.bed.host
+    clean(t)
+    one, two = ("nsenter --net=/run/netns/%s " % name for name in "ab")
+    for inside, name, cid in (one, "a", 77), (two, "b", 78):
+        t.host("ip netns add " + name)
+        t.cleanup(vm, "ip netns del " + name)
+        job = start_guest(t, cid, inside)
+        t.host("%s%s attach all" % (inside, VSFQ))
+    there = {HOST_DEV: (True, "vsfq")}
+    t.equal((attached(t, one), attached(t, two)), (there, there), "devices")
+    t.host(VSFQ + " detach all")
+    t.host("%s%s detach all" % (one, VSFQ))
+    t.check(attached(t, one)[HOST_DEV][0] is False and
+            attached(t, one)[HOST_DEV][1] != "vsfq", "the one detached")
+    t.equal(attached(t, two), there, "the other one")
+    owner = "%s@%s" % (HOST_DEV, t.host("stat -Lc %i /run/netns/b").strip())
+    t.equal(t.host("%s detach %s" % (VSFQ, owner), status=1),
+            'vsfq: cannot detach "%s": in another network namespace '
+            "(try: nsenter --net)\n" % owner, "what is said")
+    t.end(job)
+    t.wait_for(vm, "! %sip link show %s" % (two, HOST_DEV))
+    finds(t, t.host(VSFQ + " doctor", status=None), "warning", owner,
+          "attached to no device", "vsfq detach " + owner)
+    t.host("%s detach %s" % (VSFQ, owner))
+    t.host("ls " + PINS, status=2)
