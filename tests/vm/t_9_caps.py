@@ -35,17 +35,19 @@ def apply(t, policy):
 
 
 def served(t, unit):
-    """What each class has sent, and when that was."""
-    output = t.host("%s -j show; read up rest < /proc/uptime; "
-                    "echo \"$up\"" % VSFQ)
-    report, up = output.rstrip().rsplit("\n", 1)
+    """What each class has sent, and between which two moments that was."""
+    output = t.host("read from rest < /proc/uptime; %s -j show; "
+                    "read to rest < /proc/uptime; echo \"$from $to\"" % VSFQ)
+    report, moments = output.rstrip().rsplit("\n", 1)
     return ({c["name"]: c["served"][unit]
-             for c in json.loads(report)[0]["classes"]}, float(up))
+             for c in json.loads(report)[0]["classes"]},
+            [float(moment) for moment in moments.split()])
 
 
 def measure(t, *commands, unit="bytes", rate=RATE, **loads):
-    """Start what shall send, by class; return bytes per second of each. With
-    commands each load is started once for each of them, which comes first."""
+    """Start what shall send, by class; return bytes per second of each, at
+    least and at most. With commands each load is started once for each of them,
+    which comes first."""
     jobs = [t.start(t.bed.host, "bash -c '%sexec build/vsload client "
                     "--cid 42 --duration 600 %s'" % (command, load), limit=700)
             for load in loads.values() for command in commands or [""]]
@@ -61,10 +63,12 @@ def measure(t, *commands, unit="bytes", rate=RATE, **loads):
     for job in jobs:
         t.equal(t.end(job), 0, "status of a load, which said " + job.output)
     t.jobs = [job for job in t.jobs if job not in jobs]
-    have = {name: (after[name] - before[name]) / (end - start)
-            for name in loads}
-    print("# %s per second in %.2f s: %r" % (unit, end - start, have),
-          flush=True)
+    # A show takes long when its process has to wait for a CPU.
+    shortest, longest = end[0] - start[1], end[1] - start[0]
+    have = {name: [(after[name] - before[name]) / seconds
+                   for seconds in (longest, shortest)] for name in loads}
+    print("# %s per second in %.2f to %.2f s: %r" %
+          (unit, shortest, longest, have), flush=True)
     return have
 
 
@@ -72,11 +76,11 @@ def near(t, what, want, measurement):
     """It is within 5 % of @want, never above, and below at most for want of
     CPU: what else this machine emulates may take it."""
     for _ in range(3):
-        total = sum(measurement().values())
-        t.check(total < 1.05 * want, "%s: %d" % (what, total))
-        if total > 0.95 * want:
+        least, most = map(sum, zip(*measurement().values()))
+        t.check(least < 1.05 * want, "%s: %d" % (what, least))
+        if most > 0.95 * want:
             return
-    t.fail("%s: %d" % (what, total))
+    t.fail("%s: %d" % (what, most))
 
 
 def test_rate(t):
@@ -86,12 +90,12 @@ def test_rate(t):
     for port in STREAM, DGRAM, FREE:
         t.serve(t.bed.guest, port)
     stream = "--port %d --streams 1"
-    alone = measure(t, free=stream % FREE)["free"]
+    alone = measure(t, free=stream % FREE)["free"][0]
     beside = []
 
     def both():
         have = measure(t, free=stream % FREE, slow=stream % STREAM)
-        beside.append(have.pop("free"))
+        beside.append(have.pop("free")[0])
         return have
     near(t, "stream", RATE, both)
     near(t, "datagrams", RATE, lambda: measure(
