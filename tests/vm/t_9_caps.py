@@ -173,14 +173,19 @@ def test_connections(t):
 
 
 def test_connection_rate(t):
-    """As many new ones as there may be, of those that a guest tries."""
+    """As many new ones as there may be, of those that a guest tries; fewer at
+    most for want of CPU."""
     apply(t, 'device "*" { connection-rate = 8 }')
     t.start_server(t.bed.host, PROBE + " serve stream:%d" % FREE, "serving")
-    output = t.guest("%s often 2 %d 8" % (PROBE, FREE), limit=60)
-    counts, took = output.rsplit(" ", 1)
-    print("# in %s s: %s" % (took.strip(), counts), flush=True)
-    counts = ast.literal_eval(counts)
-    t.check(counts.get("ECONNRESET"), "none refused")
-    want = 8 * float(took)
-    t.check(abs(counts["answered"] - want) < 0.05 * want,
-            "%r in %s s" % (counts, took))
+    for _ in range(3):
+        output = t.guest("%s often 2 %d 8" % (PROBE, FREE), limit=60)
+        counts, took = output.rstrip().rsplit(" ", 1)
+        said = "%s in %s s" % (counts, took)
+        print("# " + said, flush=True)
+        counts, want = ast.literal_eval(counts), 8 * float(took)
+        new = counts.get("answered", 0)
+        t.check(new < 1.05 * want, said)
+        # Without one that was refused there were too few.
+        if new > 0.95 * want and "ECONNRESET" in counts:
+            return
+    t.fail(said)
