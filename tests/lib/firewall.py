@@ -12,6 +12,8 @@ FILE = "/run/policy.conf"
 CIDS = {"host": 2, "guest 42": 42}
 OPEN, REFUSED, QUIET, BULK = 6000, 6001, 6002, 6003
 SILENT = 6009       # nobody listens there
+# Seconds at most, for a VM may stand still: who waits in vain waits for 6.
+AT_ONCE = 5
 # Streams and seqpacket connections share their ports, datagrams have others.
 SEQ_REFUSED, SEQ_OPEN = 6004, 6005
 SERVED = " ".join(["%s:%d" % (kind, port) for kind in ("stream", "dgram")

@@ -35,10 +35,11 @@ def received(s, size):
     return data
 
 
-def patient_connect(s, cid, port):
-    """Wait as long as for everything else; the default is 2 s."""
+def patient_connect(s, cid, port, seconds=STALL_SECONDS):
+    """Wait as long as for everything else; the default is 2 s, for which an
+    emulated guest may stand still."""
     # Python's own setsockopt() knows no other value for a vsock than 8 bytes.
-    patience = struct.pack("@ll", STALL_SECONDS, 0)
+    patience = struct.pack("@ll", seconds, 0)
     if LIBC.setsockopt(s.fileno(), socket.AF_VSOCK,
                        SO_VM_SOCKETS_CONNECT_TIMEOUT, patience, len(patience)):
         raise OSError(ctypes.get_errno(), "connect timeout")

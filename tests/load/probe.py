@@ -24,9 +24,11 @@ import socket
 import sys
 import time
 
+from churn import patient_connect
+
 TYPES = {"stream": socket.SOCK_STREAM, "seqpacket": socket.SOCK_SEQPACKET,
          "dgram": socket.SOCK_DGRAM, "sendto": socket.SOCK_DGRAM}
-PATIENCE = 4        # seconds for the answer to a datagram
+PATIENCE = 6        # seconds for a connection, or the answer to a datagram
 
 
 def vsock(kind):
@@ -70,6 +72,13 @@ def serve(*ports):
         sockets = [s for s in sockets if s.fileno() >= 0]
 
 
+def connect(s, cid, port):
+    if s.type == socket.SOCK_DGRAM:
+        s.connect((int(cid), int(port)))
+    else:
+        patient_connect(s, int(cid), int(port), PATIENCE)
+
+
 def outcome(kind, cid, port, local=None):
     with vsock(kind) as s:
         try:
@@ -79,7 +88,7 @@ def outcome(kind, cid, port, local=None):
             if kind == "sendto":
                 s.sendto(b"hello", (int(cid), int(port)))
             else:
-                s.connect((int(cid), int(port)))
+                connect(s, cid, port)
                 s.send(b"hello")
             return "answered" if s.recv(64) == b"hello" else "closed"
         except OSError as err:
@@ -96,7 +105,7 @@ def try_(*probes):
 
 def hold(cid, port, path):
     with vsock("stream") as s:
-        s.connect((int(cid), int(port)))
+        connect(s, cid, port)
         print("connected", flush=True)
         while not os.path.exists(path):
             s.send(b"still here")

@@ -6,14 +6,12 @@ import json
 import re
 
 from findings import finds
-from firewall import (BULK, CIDS, DEVICES, OPEN, PROBE, QUIET, REFUSED,
-                      SEQ_OPEN, SEQ_REFUSED, VSFQ, apply, classes, expect,
-                      others, probe, refused, serve)
+from firewall import (AT_ONCE, BULK, CIDS, DEVICES, OPEN, PROBE, QUIET,
+                      REFUSED, SEQ_OPEN, SEQ_REFUSED, VSFQ, apply, classes,
+                      expect, others, probe, refused, serve)
 from load import HOST_DEV, attach_all
 
 BED = "pair"
-
-AT_ONCE = 1.5       # seconds at most, a Python's start included
 
 REJECT_OUT = """
 rule { direction = out  type = dgram   remote-port = {quiet}  verdict = drop }

@@ -5,9 +5,9 @@ policy takes the place of another in one step."""
 import json
 import re
 
-from firewall import (BULK, CIDS, OPEN, PROBE, QUIET, REFUSED, SEQ_OPEN,
-                      SEQ_REFUSED, SILENT, VSFQ, apply, classes, expect,
-                      others, probe, received, refused, serve, write)
+from firewall import (AT_ONCE, BULK, CIDS, OPEN, PROBE, QUIET, REFUSED,
+                      SEQ_OPEN, SEQ_REFUSED, SILENT, VSFQ, apply, classes,
+                      expect, others, probe, received, refused, serve, write)
 from load import GUEST_DEV, attach_all
 
 BED = "pair"
@@ -42,7 +42,8 @@ def test_verdicts(t):
             ("seqpacket", SEQ_REFUSED): "ECONNRESET",
             ("dgram", REFUSED): "silent",
             ("stream", QUIET): "answered", ("dgram", QUIET): "silent"})
-        t.check(have["stream", REFUSED][1] < 1.5, "not at once: %r" % have)
+        t.check(have["stream", REFUSED][1] < AT_ONCE,
+                "not at once: %r" % have)
         expect(t, probe(t, vm, CIDS[other.name], ("stream", OPEN),
                         ("stream", REFUSED), ("dgram", REFUSED),
                         ("seqpacket", SEQ_OPEN), ("dgram", QUIET)), {
