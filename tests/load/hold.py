@@ -20,6 +20,8 @@ import socket
 import sys
 import time
 
+from churn import patient_connect
+
 # How long a socket that takes nothing is asked again.
 FULL_SECONDS = 2
 MAX_FILES = 16384
@@ -53,7 +55,10 @@ def sockets(kind, address, count):
     opened = []
     for _ in range(count):
         s = socket.socket(socket.AF_VSOCK, kind)
-        s.connect(address)
+        if kind == socket.SOCK_STREAM:
+            patient_connect(s, *address)
+        else:
+            s.connect(address)
         s.setblocking(False)
         opened.append(s)
     return opened

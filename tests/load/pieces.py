@@ -9,6 +9,8 @@ import mmap
 import socket
 import sys
 
+from churn import patient_connect
+
 SO_ZEROCOPY, MSG_ZEROCOPY = 60, 0x4000000
 MAX_SKB_FRAGS = 17
 TYPES = {"stream": socket.SOCK_STREAM, "seqpacket": socket.SOCK_SEQPACKET}
@@ -25,7 +27,7 @@ def pieces(count):
 
 def main(kind, cid, port):
     with socket.socket(socket.AF_VSOCK, TYPES[kind]) as s:
-        s.connect((int(cid), int(port)))
+        patient_connect(s, int(cid), int(port))
         s.setsockopt(socket.SOL_SOCKET, SO_ZEROCOPY, 1)
         for count in MAX_SKB_FRAGS, MAX_SKB_FRAGS + 1, 100:
             sent = s.sendmsg(pieces(count), [], MSG_ZEROCOPY)

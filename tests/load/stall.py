@@ -12,6 +12,8 @@ import socket
 import sys
 import time
 
+from churn import patient_connect
+
 CHUNK = 16384
 
 
@@ -30,7 +32,7 @@ def serve(port):
 
 def send(cid, port):
     with socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM) as s:
-        s.connect((cid, port))
+        patient_connect(s, cid, port)
         print("connected", flush=True)
         moved = time.monotonic()
         try:
