@@ -22,8 +22,9 @@ import time
 
 from churn import patient_connect
 
-# How long a socket that takes nothing is asked again.
-FULL_SECONDS = 2
+# How long a socket that takes nothing is asked again: who makes room may stand
+# still for seconds.
+FULL_SECONDS = 10
 MAX_FILES = 16384
 
 
