@@ -10,7 +10,8 @@ import sys
 import time
 import traceback
 
-from tun import DGRAM, RING, SEQPACKET, STREAM, Tun, must, run
+from tun import (DGRAM, IDLE_CAPPED, RING, SEQPACKET, STREAM, Tun, must,
+                 run)
 
 VSFQ, BPFTOOL = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 OVERHEAD = 16384
@@ -42,6 +43,29 @@ def queue_class(dev, name):
 def check(condition, text):
     if not condition:
         raise AssertionError(text)
+
+
+class Slow(AssertionError):
+    """Too little came, or too late."""
+
+
+def in_time(condition, text):
+    if not condition:
+        raise Slow(text)
+
+
+def patient(test):
+    """Twice again if it was too slow, perhaps for want of CPU. What fails
+    otherwise, as by too much, does so at once."""
+    def repeat():
+        for _ in range(2):
+            try:
+                return test()
+            except Slow as err:
+                print(f"# once more: {err}", flush=True)
+            cleanup()
+        return test()
+    return repeat
 
 
 def equal(name, value, expected):
@@ -475,6 +499,7 @@ UNCAPPED = CAPPED.replace("rate = {}", "")
 BURST = 65580
 
 
+@patient
 def test_policy_rate():
     """A class sends what its rate allows, be it streams or datagrams; another
     one has the rest of the device meanwhile."""
@@ -484,7 +509,7 @@ def test_policy_rate():
         dev.send(kind, 1, size, count)
         dev.send(DGRAM, 2, 64, 200)
         start, slow, other = time.monotonic(), [], 0
-        for packet in iter(dev.receive, None):
+        for packet in iter(lambda: dev.receive(IDLE_CAPPED), None):
             if packet[1] == 1:
                 slow.append((time.monotonic() - start, packet[3]))
             else:
@@ -494,9 +519,9 @@ def test_policy_rate():
         took = slow[-1][0]
         print(f"# {sent} bytes in {took:.3f} s, others in {other:.3f} s")
         check(sent <= 2e6 * took + BURST + size + 44, f"{sent} bytes in {took}")
-        check(sent >= 1.9e6 * took, f"{sent} bytes in {took}")
-        check(other < took / 4, f"another class took {other} of {took} s")
         equal("packets", len(slow), count)
+        in_time(sent >= 1.9e6 * took, f"{sent} bytes in {took}")
+        in_time(other < took / 4, f"another class took {other} of {took} s")
     shown = queue_class(dev, "slow")
     equal("rate", (shown["rate"], shown["burst"]), (2000000, BURST))
     check(shown["throttled"] >= 40, f"throttled {shown['throttled']} times")
