@@ -32,6 +32,7 @@ def test_verdicts(t):
         attach_all(t, vm)
         serve(t, other)
         serve(t, vm)
+        before = refused(t, vm)
         have = probe(t, other, CIDS[vm.name], ("stream", OPEN),
                      ("dgram", OPEN), ("stream", REFUSED),
                      ("seqpacket", SEQ_REFUSED), ("dgram", REFUSED),
@@ -50,8 +51,10 @@ def test_verdicts(t):
             ("stream", OPEN): "answered", ("stream", REFUSED): "ETIMEDOUT",
             ("dgram", REFUSED): "silent", ("seqpacket", SEQ_OPEN): "answered",
             ("dgram", QUIET): "silent"})
-        t.check(refused(t, vm)["in"] >= 4 and refused(t, vm)["out"] >= 3,
-                "counted %r" % refused(t, vm))
+        after = refused(t, vm)
+        t.check(after["in"] >= before["in"] + 4 and
+                after["out"] >= before["out"] + 3,
+                "counted %r, then %r" % (before, after))
         t.run(vm, VSFQ + " policy clear")
         for job in t.jobs:
             t.end(job)
