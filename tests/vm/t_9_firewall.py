@@ -264,6 +264,8 @@ def test_many_flows(t):
     """A hundred thousand pairs of sockets: the table forgets the oldest, sums
     are right, and who is new is counted, judged and answered."""
     vm, other = t.bed.host, t.bed.guest
+    # Who comes next would have all these flows to read.
+    t.cleanup(vm, VSFQ + " detach all")
     attach_all(t, vm)
     serve(t, other)
     apply(t, vm, "rule { type = dgram  remote-port = {quiet}  verdict = drop"
