@@ -208,8 +208,10 @@ def test_rollback(t):
     serve(t, vm)
     write(t, vm, "default-in = reject", "/run/other.conf")
     shown = t.run(vm, VSFQ + " policy show")
-    # What it reads says nothing, and does not end before.
-    job = t.start(vm, "sleep 12 | %s apply -C 10 /run/other.conf" % VSFQ,
+    # What it reads says nothing, and does not end.
+    t.run(vm, "mkfifo /run/silent")
+    t.cleanup(vm, "rm /run/silent")
+    job = t.start(vm, "%s apply -C 30 /run/other.conf <> /run/silent" % VSFQ,
                   limit=120)
     t.check(job.says("press Enter"), job.output)
     expect(t, probe(t, other, CIDS[vm.name], ("stream", OPEN)),
