@@ -249,7 +249,7 @@ def test_strict(t):
         t.equal(t.run(vm, VSFQ + " -v -S apply /run/policy.conf"),
                 "vsfq: ended 2 connections\n", "output")
         for job in ends:
-            t.check(job.done.wait(10), "not ended: " + job.output)
+            t.check(job.done.wait(60), "not ended: " + job.output)
             t.equal(job.status, 1, "status of one that ends")
         for side in vm, other:
             t.run(side, "touch /run/enough")
