@@ -287,9 +287,12 @@ def test_top(t):
     t.serve(t.bed.guest, 5065)
     t.start(vm, "%s client --cid 42 --port 5065 --duration 600 --streams 2 "
             "--ping 1 --dgram-flood 1 --dgram-size 64" % VSLOAD, limit=700)
-    # There is a moment before it sends.
+    # There is a moment before it sends, and some in which it has no CPU; the
+    # first of eight figures is what goes out.
     t.wait_for(vm, "%s top -b -c 1 -d 2 > /run/top; "
-               "grep -q ':5065 stream .* uid 0 cgroup' /run/top" % VSFQ)
+               "grep -q ':5065 stream .* uid 0 cgroup' /run/top && "
+               "grep -qE '^%s .* [^ ]*[1-9][^ ]*( +[^ ]+){7}$' /run/top" %
+               (VSFQ, HOST_DEV))
     lines = [line.split() for line in
              t.run(vm, "cat /run/top; rm /run/top").splitlines()]
     columns = lines[1]
