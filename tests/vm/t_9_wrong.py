@@ -130,8 +130,9 @@ def test_device_goes(t):
     t.host(VSFQ + " attach all")    # from here on the qdisc is registered
     said = t.host("""
         for delay in 0 0.5 1 1.5 2.5 5; do
+            rm -f /run/vmm      # which says that the last one was ready
             tests/sight/vmm.py 78 > /run/vmm & pid=$!
-            until grep -q ready /run/vmm; do sleep 0.05; done
+            until grep -qs ready /run/vmm; do sleep 0.05; done
             dev=$(grep -l cid78 /sys/class/net/vhost-vsock*/phys_port_name |
                   cut -d/ -f5)
             (sleep $delay; kill $pid) &
