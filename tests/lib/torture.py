@@ -36,6 +36,19 @@ REFUSED_TIMEOUT = 30
 # A connection that is asking every second needs a second of open gates.
 OPEN = BACKOFF_MAX + 1
 
+# Tells for how long who receives had no CPU: he read nothing meanwhile, so that
+# those who send to him had no credit, whatever the devices let through.
+PULSE = """python3 -c '
+import time
+print("started", flush=True)
+then = time.monotonic()
+while True:
+    time.sleep(%g)
+    now = time.monotonic()
+    if now - then > %d:
+        print("paused %%.1f" %% (now - then), flush=True)
+    then = now'""" % (SAMPLE, BACKOFF_MAX)
+
 # In this directory each VM sees files of ours at once: they end what it does.
 SHARE = "/run/vsfq"
 
@@ -214,9 +227,10 @@ def stop(vm):
 
 
 def disturb_and_load(t, plan):
-    """Returns the outputs of the sender and of who disturbed it."""
+    """Returns the outputs of the sender and of all who disturbed it."""
     port = next(PORTS)
     server = t.serve(vm_of(t, plan.receiver), port)
+    pulse = t.start_server(vm_of(t, plan.receiver), PULSE, "started")
     vms = {side: vm_of(t, side) for side in plan.names}
     for vm in vms.values():
         if os.path.exists(stop(vm)):
@@ -228,6 +242,7 @@ def disturb_and_load(t, plan):
     jobs = {side: vm.start(disturbing(plan, side), LIMIT)
             for side, vm in vms.items()}
     status = load.wait()
+    t.end(pulse)
     for vm in vms.values():
         open(stop(vm), "w").close()
     for side, job in jobs.items():
@@ -235,7 +250,7 @@ def disturb_and_load(t, plan):
                 "it" % (side, job.output[-2000:]))
     t.equal(status, 0, "exit status of the load:\n%s\nthe server:\n%s\nit" %
             (load.output[-3000:], server.output[-1000:]))
-    return load.output, "".join(job.output for job in jobs.values())
+    return load.output, "".join(job.output for job in [*jobs.values(), pulse])
 
 
 def results(t, plan):
@@ -258,6 +273,7 @@ def torture(t, plan):
     streams, messages = results(t, plan)
     blocked = [float(to) - float(from_) for from_, to in
                re.findall(r"^blocked (\S+) (\S+)$", steps, re.M)]
+    paused = map(float, re.findall(r"^paused (\S+)$", steps, re.M))
     conns, churned, slowest = re.search(r"^(\d+) (\d+) ([\d.]+)$", said,
                                         re.M).groups()
     dgrams = streams["dgram_results"] or {"sent": 0, "received": 0}
@@ -271,10 +287,11 @@ def torture(t, plan):
         "foreign": count["foreign_dropped"],
         "grants": count["grants"], "dead": count["grants_dead"],
         "steps": steps.count("step\n"), "blocked": max(blocked, default=0),
+        "paused": max(paused, default=0),
         "stall": max(stalls(streams), stalls(messages)),
     }
     bound = REFUSED_TIMEOUT if REFUSE & set(plan.names.values()) else \
-        figures["blocked"] + BACKOFF_MAX + SLACK
+        figures["blocked"] + figures["paused"] + BACKOFF_MAX + SLACK
     t.check(streams["verified"] and messages["verified"], "not verified")
     t.check(figures["steps"], "nothing disturbed the load")
     t.equal(count["grants_used"] + count["grants_dead"], count["grants"],
