@@ -13,6 +13,7 @@ import threading
 CID_LOCAL = 1
 OP_CREDIT_UPDATE = 6
 PACKET = 65536
+BUFFER = 4 * PACKET
 TRACE = "/sys/kernel/tracing/instances/credit"
 
 
@@ -38,12 +39,14 @@ class Updates:
         os.rmdir(TRACE)
 
 
-def pair():
+def pair(sender_buffer=BUFFER):
     """A connection to ourselves: the sender, the reader."""
     with socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM) as listener:
         listener.bind((CID_LOCAL, socket.VMADDR_PORT_ANY))
         listener.listen(1)
         sender = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
+        sender.setsockopt(socket.AF_VSOCK, socket.SO_VM_SOCKETS_BUFFER_SIZE,
+                          sender_buffer)
         sender.connect((CID_LOCAL, listener.getsockname()[1]))
         reader = listener.accept()[0]
     for s in sender, reader:
@@ -85,5 +88,15 @@ def low_water(lowat=190000, left=16 * PACKET):
     read(reader, left)
 
 
+def small_sender():
+    """A reader whose buffer is the larger one tells in time, too."""
+    for buffer in PACKET, 2 * PACKET, 3 * PACKET:
+        sender, reader = pair(buffer)
+        threading.Thread(target=sender.sendall, args=(bytes(16 * PACKET),),
+                         daemon=True).start()
+        read(reader, 16 * PACKET)
+
+
 keep_up()
 low_water()
+small_sender()

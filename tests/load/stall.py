@@ -5,9 +5,14 @@
 usage: stall.py serve PORT        read and forget
        stall.py send CID PORT     send until an error; print its name and how
                                   long nothing had moved, in seconds
+       stall.py give PORT SIZE    send so many bytes to one connection
+       stall.py take CID PORT SIZE    connect, wait for SIGUSR1, read them, and
+                                  send a byte after each read
+       stall.py vain CID PORT COUNT   connect, and close before there is an answer
 """
 
 import errno
+import signal
 import socket
 import sys
 import time
@@ -15,6 +20,8 @@ import time
 from churn import patient_connect
 
 CHUNK = 16384
+PIECE = 10007
+MOST_SECONDS = 20       # without a byte; after 30 who is refused fails
 
 
 def serve(port):
@@ -44,5 +51,35 @@ def send(cid, port):
                   flush=True)
 
 
+def give(port, size):
+    with socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM) as listener:
+        listener.bind((socket.VMADDR_CID_ANY, port))
+        listener.listen(1)
+        print("ready", flush=True)
+        conn, _ = listener.accept()
+        conn.sendall(bytes(size))
+        while conn.recv(size):
+            pass
+
+
+def take(cid, port, size):
+    with socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM) as s:
+        s.connect((cid, port))
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+        print("connected", flush=True)
+        signal.sigwait({signal.SIGUSR1})
+        s.settimeout(MOST_SECONDS)
+        while size:
+            size -= len(s.recv(min(size, PIECE)) or sys.exit("the end, early"))
+            s.send(b"x")
+
+
+def vain(cid, port, count):
+    for _ in range(count):
+        with socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM) as s:
+            s.setblocking(False)
+            s.connect_ex((cid, port))
+
+
 if __name__ == "__main__":
-    {"serve": serve, "send": send}[sys.argv[1]](*map(int, sys.argv[2:]))
+    {"serve": serve, "send": send, "give": give, "take": take, "vain": vain}[sys.argv[1]](*map(int, sys.argv[2:]))

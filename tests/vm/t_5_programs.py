@@ -125,3 +125,18 @@ def test_pieces(t):
         t.run(client, "python3 tests/load/pieces.py stream %d %d && "
               "python3 tests/load/pieces.py seqpacket %d %d" %
               (cid, port, cid, other))
+
+
+def test_tap(t):
+    """The tap sees every byte, and harms nobody."""
+    for server, client, cid in [*directions(t),
+                                (t.bed.guest, t.bed.guest, LOCAL_CID)]:
+        port = next(PORTS)
+        t.run(client, "ip link add vsockmon0 type vsockmon && "
+              "ip link set vsockmon0 up")
+        t.cleanup(client, "ip link del vsockmon0")
+        t.start_server(server, "python3 tests/load/probe.py serve stream:%d "
+                       "dgram:%d" % (port, port), "serving")
+        t.run(client, "python3 tests/load/tap.py %d %d" % (cid, port),
+              limit=90)
+        t.run(client, "ip link del vsockmon0")

@@ -164,3 +164,67 @@ def test_refused_for_ever(t):
     t.equal(name, "ETIMEDOUT", "the sender's error")
     # At once, but for a guest that stands still.
     t.check(29 < float(seconds) < 60, "it came after %s s" % seconds)
+
+
+REFUSE = ("tc qdisc add dev {0} clsact && tc filter add dev {0} egress "
+          "matchall action drop").format(DEV)
+ADMIT = "tc qdisc del dev %s clsact" % DEV
+
+
+def refused(t, command):
+    """Start a command of stall.py, which connects; refuse what it then sends."""
+    load.up(t)
+    t.guest("tc qdisc replace dev %s root pfifo_fast" % DEV)
+    job = t.start_server(t.bed.guest, "python3 tests/load/stall.py " + command,
+                         "connected", limit=150)
+    t.guest(REFUSE)
+    return job
+
+
+def test_credit_does_not_wait(t):
+    """Who answers what he reads, and is refused, still hears all of it: that he
+    has room is told apart from what waits."""
+    t.start_server(t.bed.host, "python3 tests/load/stall.py give 5803 2000000",
+                   "ready")
+    job = refused(t, "take 2 5803 2000000")
+    t.guest("kill -USR1 $(cat /run/job.%s)" % job.ident)
+    t.equal(job.wait(), 0, "status of the reader, who said " + job.output)
+
+
+def test_refused_long_ago(t):
+    """The 30 s count from the first refusal since something passed, though it
+    passed directly."""
+    t.serve(t.bed.host, PORT)
+    load.up(t)
+    up = "tc qdisc replace dev %s root pfifo_fast" % DEV
+    more = ("until [ $(ethtool -S %s | sed -n 's/ *grants_%%s: //p') -gt %%d "
+            "]; do sleep 0.1; done" % DEV)
+    t.guest(up)
+    used = ledger(t)["grants_used"]
+    job = t.start(t.bed.guest, "build/vsload client --cid 2 --port %d --ping 1 "
+                  "--duration 600" % PORT, limit=700)
+    t.guest(more % ("used", used + 9))
+    dead = ledger(t)["grants_dead"]
+    t.guest("%s; %s; ip link set %s down; %s" % (REFUSE, more % ("dead", dead),
+                                                 DEV, ADMIT))
+    # So long it sends directly, without a moment's rest.
+    t.guest("sleep 31", limit=90)
+    dead = ledger(t)["grants_dead"]
+    t.guest("%s; ip link set %s up; %s; %s" % (REFUSE, DEV, up,
+                                               more % ("dead", dead)))
+    t.guest(ADMIT)
+    t.equal(t.end(job), 0, "status of the load, which said " + job.output)
+
+
+def test_given_up(t):
+    """Of a request that is refused, and whose socket is closed, nothing is
+    left to be asked for again."""
+    t.start_server(t.bed.host, "python3 tests/load/stall.py serve 5804",
+                   "ready")
+    job = refused(t, "send 2 5804")
+    count = "awk '$1 == \"AF_VSOCK\" { print $2 }' /proc/slabinfo"
+    before = int(t.guest(count))
+    t.guest("python3 tests/load/stall.py vain 2 5802 3000", limit=120)
+    left = int(t.guest(count)) - before
+    t.check(left < 300, "%d sockets" % left)
+    t.end(job)
