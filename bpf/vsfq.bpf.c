@@ -375,13 +375,16 @@ static __always_inline void flow_release(struct vsfq_queue *q, __u32 i)
 	flow_put(i);
 }
 
-/* Every class has a spare flow in a group of its own for as long as it lives */
+/*
+ * Every class, used or not, has a spare flow in a group of its own for as long
+ * as the qdisc lives: when packets come it may be too late to get one.
+ */
 __verified_once int spare_new(struct vsfq_queue *q __arg_nonnull, __u32 class)
 {
 	struct vsfq_class_queue *c = class_of(q, class);
 	struct group_key group = { q->id, class, VSFQ_NR_ISOLATES };
 	struct flow_key key = { q->id, class };
-	__u32 i = flow_get();
+	__u32 i = c ? flow_get() : 0;
 	struct flow *f = flow_at(i);
 
 	if (!c || !i)
@@ -389,27 +392,20 @@ __verified_once int spare_new(struct vsfq_queue *q __arg_nonnull, __u32 class)
 	flow_start(f, &key);
 	f->spare = true;
 	f->group = group_of(&group);
-	c->spare = i;
-	if (!f->group)
+	if (!f->group) {
+		flow_put(i);
 		return -ENOMEM;
+	}
 	group_at(f->group)->members++;
+	c->spare = i;
 	return 0;
-}
-
-/* The first packet of a class. */
-static __always_inline int class_start(struct vsfq_queue *q, __u32 class)
-{
-	if (q->classes <= class)
-		q->classes = class + 1;
-	return spare_new(q, class);
 }
 
 static __always_inline void spare_release(struct vsfq_class_queue *c)
 {
 	if (!c->spare)
 		return;
-	if (flow_at(c->spare)->group)
-		group_release(flow_at(c->spare)->group);
+	group_release(flow_at(c->spare)->group);
 	flow_put(c->spare);
 	c->spare = 0;
 }
@@ -787,15 +783,16 @@ int BPF_PROG(vsfq_enqueue, struct sk_buff *skb, struct Qdisc *sch,
 	if (!c)
 		goto drop;
 	found = bpf_map_lookup_elem(&flow_index, &p.key);
-	if (!found && !c->spare && class_start(q, p.key.class))
-		goto drop;
-	i = found ? *found : flow_new(q, &p, c->spare);
 	s = slot_make(sch, q, to_free);
 	owner = bpf_map_lookup_elem(&skbs, &s);
 	if (!s || !owner) {
 		count_drop(q, &p.key, VSFQ_DROP_POOL);
 		goto drop;
 	}
+	/* After all that can fail: a flow on no list would never be forgotten. */
+	i = found ? *found : flow_new(q, &p, c->spare);
+	if (q->classes <= p.key.class)
+		q->classes = p.key.class + 1;
 	slot_fill(slot_at(s), &p);
 	slot_push(q, c, i, s);
 	sch->q.qlen++;
@@ -1347,8 +1344,8 @@ int BPF_PROG(vsfq_init, struct Qdisc *sch, struct nlattr *opt,
 	queue_inherit(sch, q);
 	for (i = 0; i < VSFQ_NAME_SIZE; i++)
 		q->device[i] = sch->dev_queue->dev->name[i];
-	for (i = 0; i < VSFQ_NR_CLASSES; i++)
-		if (class_start(q, i))
+	for (i = 0; i < VSFQ_MAX_CLASSES; i++)
+		if (spare_new(q, i))
 			return -ENOMEM;
 	return 0;
 }

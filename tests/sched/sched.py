@@ -462,6 +462,22 @@ def test_policy_weights():
           queue_class(dev, "dgram")["sent"]["packets"], 0)
 
 
+def test_policy_more_groups_than_the_pool():
+    """They share one, also those of a class that had none before."""
+    dev = device()
+    policy("class each { isolate = cid } class late { isolate = cid }"
+           "rule { local-port = 1 class = each }"
+           "rule { local-port = 2 class = late }")
+    for cid in range(10, 10 + 4200):
+        dev.send(STREAM, 1, 10, peer=cid)
+    dev.send(STREAM, 2, 10, 2)
+    equal("packets queued", show(dev)["qdisc"]["qlen"], 4202 - RING)
+    sent = [p[1] for p in dev.receive_all()]
+    equal("packets sent", len(sent) + dev.lost(), 4202)
+    check(2 in sent, "none of the late class")
+    equal("packets at the end", show(dev)["qdisc"]["qlen"], 0)
+
+
 def test_policy_limits():
     """Of each class its own, in packets and in memory."""
     dev = device()
