@@ -57,17 +57,19 @@
  * virtual time of its own, and takes no part in the sharing.
  *
  * DROPS. What is queued of a stream is not data but a request to send
- * ("grant"): dropping one would lose nothing and stall the connection, so none
- * is dropped, except when all VSFQ_MAX_PACKETS of the machine are queued and
- * not one is a datagram. Datagrams are limited per class in number and in
+ * ("grant"): dropping one loses nothing and stalls the connection until it asks
+ * again, so none is dropped, except when the qdisc has its share of
+ * VSFQ_MAX_PACKETS and not one is a datagram: a datagram, the oldest of the
+ * fattest flow here, goes before. Datagrams are limited per class in number and in
  * memory; over the limit the oldest datagram of the fattest flow goes. Fattest
  * is judged by the power of two of the memory a flow holds, so the choice is
  * within a factor of two of the truth and takes the same time for one flow as
  * for ten thousand. Each drop is counted with its reason, and told (event.h).
  *
  * LIMITS. No allocation: packets, flows and groups come from fixed pools (see
- * vsfq.h for their sizes, pool.bpf.h for how). A flow or group that finds its
- * pool empty shares a spare one of its class. A socket without an owner (a
+ * vsfq.h for their sizes, pool.bpf.h for how). All qdiscs of the machine share
+ * them, and none gets more than half of what is left. What there is no flow or
+ * group for shares a spare one of its class. A socket without an owner (a
  * reset for a connection that does not exist) is in the group of cgroup 0, and
  * so is everything orphaned before it came here. Only a cap delays anything: if
  * a packet is queued in a class without one, it is sent as soon as the device
@@ -100,7 +102,10 @@ char _license[] SEC("license") = "GPL";
 #define MAX_STEPS		(1 << 20)
 #define MAX_STEPS_RESET		(1 << 18)
 #define MAX_DROPS		64	/* to make room for one datagram */
-#define KEEP_FLOWS		64	/* an idle qdisc remembers */
+#define OWN_PACKETS		64	/* of a qdisc, whatever others do */
+#define OWN_FLOWS		VSFQ_MAX_CLASSES	/* for the spare ones */
+#define OWN_GROUPS		VSFQ_MAX_CLASSES
+#define KEEP_FLOWS		(64 + OWN_FLOWS)	/* of an idle qdisc */
 #define VTIME_SHIFT		10
 #define RETRY_NS		1000000
 /* Another policy may lift a cap while all is quiet: look again so often. */
@@ -118,9 +123,9 @@ const char default_names[VSFQ_NR_CLASSES][VSFQ_NAME_SIZE] = {
 #define quantum			((__s64)4 * overhead)
 #define borrow			(4 * quantum)
 
-__pool(struct slot, slot, VSFQ_MAX_PACKETS)
-__pool(struct flow, flow, VSFQ_MAX_FLOWS)
-__pool(struct group, group, VSFQ_MAX_GROUPS)
+__pool(struct slot, slot, VSFQ_MAX_PACKETS, OWN_PACKETS)
+__pool(struct flow, flow, VSFQ_MAX_FLOWS, OWN_FLOWS)
+__pool(struct group, group, VSFQ_MAX_GROUPS, OWN_GROUPS)
 
 struct skb_owner {
 	struct sk_buff __kptr *skb;
@@ -301,29 +306,30 @@ static __always_inline void group_start(struct group *g, struct group_key *key)
 	g->on_turn = false;
 }
 
-__verified_once __u32 group_of(struct group_key *key __arg_nonnull)
+__verified_once __u32 group_of(struct vsfq_queue *q __arg_nonnull,
+			       struct group_key *key __arg_nonnull)
 {
 	__u32 i, *found;
 
 	found = bpf_map_lookup_elem(&group_index, key);
 	if (found)
 		return *found;
-	i = group_get();
+	i = group_get(&q->groups);
 	if (!i)
 		return 0;
 	group_start(group_at(i), key);
 	if (!bpf_map_update_elem(&group_index, key, &i, BPF_NOEXIST))
 		return i;
-	group_put(i);
+	group_put(i, &q->groups);
 	return 0;
 }
 
-static __always_inline void group_release(__u32 i)
+static __always_inline void group_release(struct vsfq_queue *q, __u32 i)
 {
 	struct group_key key = group_at(i)->key;
 
 	bpf_map_delete_elem(&group_index, &key);
-	group_put(i);
+	group_put(i, &q->groups);
 }
 
 static __always_inline void flow_start(struct flow *f, struct flow_key *key)
@@ -346,19 +352,18 @@ __verified_once __u32 flow_new(struct vsfq_queue *q __arg_nonnull,
 {
 	struct group_key group = { p->key.queue, p->key.class, p->isolate,
 				   p->group };
-	__u32 i = flow_get();
+	__u32 i = flow_get(&q->flows);
 	struct flow *f = flow_at(i);
 
 	if (!i)
 		return spare;
 	if (bpf_map_update_elem(&flow_index, &p->key, &i, BPF_NOEXIST)) {
-		flow_put(i);
+		flow_put(i, &q->flows);
 		return spare;
 	}
 	flow_start(f, &p->key);
-	f->group = group_of(&group) ?: flow_at(spare)->group;
+	f->group = group_of(q, &group) ?: flow_at(spare)->group;
 	group_at(f->group)->members++;
-	q->flows++;
 	return i;
 }
 
@@ -371,29 +376,29 @@ static __always_inline void flow_release(struct vsfq_queue *q, __u32 i)
 		return;
 	bpf_map_delete_elem(&flow_index, &key);
 	group_at(f->group)->members--;
-	q->flows--;
-	flow_put(i);
+	flow_put(i, &q->flows);
 }
 
 /*
  * Every class, used or not, has a spare flow in a group of its own for as long
- * as the qdisc lives: when packets come it may be too late to get one.
+ * as the qdisc lives: when packets come it may be too late to get one. They are
+ * the first that the qdisc takes, and so its own of both pools.
  */
 __verified_once int spare_new(struct vsfq_queue *q __arg_nonnull, __u32 class)
 {
 	struct vsfq_class_queue *c = class_of(q, class);
 	struct group_key group = { q->id, class, VSFQ_NR_ISOLATES };
 	struct flow_key key = { q->id, class };
-	__u32 i = c ? flow_get() : 0;
+	__u32 i = c ? flow_get(&q->flows) : 0;
 	struct flow *f = flow_at(i);
 
 	if (!c || !i)
 		return -ENOMEM;
 	flow_start(f, &key);
 	f->spare = true;
-	f->group = group_of(&group);
+	f->group = group_of(q, &group);
 	if (!f->group) {
-		flow_put(i);
+		flow_put(i, &q->flows);
 		return -ENOMEM;
 	}
 	group_at(f->group)->members++;
@@ -401,12 +406,13 @@ __verified_once int spare_new(struct vsfq_queue *q __arg_nonnull, __u32 class)
 	return 0;
 }
 
-static __always_inline void spare_release(struct vsfq_class_queue *c)
+static __always_inline void spare_release(struct vsfq_queue *q,
+					  struct vsfq_class_queue *c)
 {
 	if (!c->spare)
 		return;
-	group_release(flow_at(c->spare)->group);
-	flow_put(c->spare);
+	group_release(q, flow_at(c->spare)->group);
+	flow_put(c->spare, &q->flows);
 	c->spare = 0;
 }
 
@@ -537,8 +543,8 @@ __verified_once int count_drop(struct vsfq_queue *q __arg_nonnull,
 	return 0;
 }
 
-/* Drop the oldest datagram of a flow. */
-static __always_inline bool drop_oldest(struct Qdisc *sch,
+/* Drop the oldest datagram of a flow. Returns its slot, which is empty. */
+static __always_inline __u32 slot_empty(struct Qdisc *sch,
 					struct vsfq_queue *q,
 					struct vsfq_class_queue *c,
 					__u32 i, __u32 reason,
@@ -549,7 +555,7 @@ static __always_inline bool drop_oldest(struct Qdisc *sch,
 
 	/* Only the spare flow can have grants among its datagrams. */
 	if (!i || !slot_at(flow_at(i)->slots.head)->datagram)
-		return false;
+		return 0;
 	s = slot_pop(c, i);
 	count_drop(q, &flow_at(i)->key, reason);
 	sch->qstats.drops++;
@@ -558,8 +564,20 @@ static __always_inline bool drop_oldest(struct Qdisc *sch,
 	skb = skb_take(s);
 	if (skb)
 		bpf_qdisc_skb_drop(skb, to_free);
-	slot_put(s);
-	return true;
+	return s;
+}
+
+static __always_inline bool drop_oldest(struct Qdisc *sch,
+					struct vsfq_queue *q,
+					struct vsfq_class_queue *c,
+					__u32 i, __u32 reason,
+					struct bpf_sk_buff_ptr *to_free)
+{
+	__u32 s = slot_empty(sch, q, c, i, reason, to_free);
+
+	if (s)
+		slot_put(s, &q->packets);
+	return s;
 }
 
 /* The class with the most datagrams. */
@@ -576,20 +594,18 @@ __verified_once __u32 class_crowded(struct vsfq_queue *q __arg_nonnull)
 	return best;
 }
 
-/* A free slot, if need be that of a datagram. */
+/* A free slot, if need be that of a datagram that is queued here. */
 static __always_inline __u32 slot_make(struct Qdisc *sch, struct vsfq_queue *q,
 				       struct bpf_sk_buff_ptr *to_free)
 {
 	struct vsfq_class_queue *c;
-	__u32 s = slot_get();
+	__u32 s = slot_get(&q->packets);
 
 	if (s)
 		return s;
 	c = class_of(q, class_crowded(q));
-	if (!c || !drop_oldest(sch, q, c, fattest(c), VSFQ_DROP_POOL,
-			       to_free))
-		return 0;
-	return slot_get();
+	return c ? slot_empty(sch, q, c, fattest(c), VSFQ_DROP_POOL,
+			      to_free) : 0;
 }
 
 /* The caps of the device; looked for by its name once for each policy. */
@@ -1005,7 +1021,7 @@ static __always_inline __u32 serve_group(struct vsfq_queue *q,
 	list_pop(&c->groups, group_at, next_turn);
 	g->on_turn = false;
 	if (!g->members)
-		group_release(i);
+		group_release(q, i);
 	return 0;
 }
 
@@ -1249,7 +1265,7 @@ struct sk_buff *BPF_PROG(vsfq_dequeue, struct Qdisc *sch)
 		sch->q.qlen--;
 		sch->qstats.backlog -= slot_at(s)->length;
 		skb = skb_take(s);
-		slot_put(s);
+		slot_put(s, &q->packets);
 		if (skb)
 			bpf_qdisc_bstats_update(sch, skb);
 		return skb;
@@ -1286,7 +1302,7 @@ void BPF_PROG(vsfq_reset, struct Qdisc *sch)
 			continue;
 		c->drops[VSFQ_DROP_RESET]++;
 		skb = skb_take(s);
-		slot_put(s);
+		slot_put(s, &q->packets);
 		if (skb)
 			bpf_kfree_skb(skb);
 	}
@@ -1361,7 +1377,7 @@ void BPF_PROG(vsfq_destroy, struct Qdisc *sch)
 	if (!q)
 		return;
 	for (i = 0; i < VSFQ_MAX_CLASSES; i++)
-		spare_release(&q->class[i]);
+		spare_release(q, &q->class[i]);
 	bpf_map_delete_elem(&queues, &key);
 }
 

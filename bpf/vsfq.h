@@ -12,7 +12,7 @@
 #define VSFQ_MAX_QUEUES		256	/* qdiscs of kind vsfq on a machine */
 #define VSFQ_MAX_PACKETS	65536	/* packets queued in all of them */
 #define VSFQ_MAX_FLOWS		16384	/* flows scheduled at one time */
-#define VSFQ_MAX_GROUPS		4096	/* groups scheduled at one time */
+#define VSFQ_MAX_GROUPS		8192	/* groups scheduled at one time */
 #define VSFQ_FLOW_TABLE		16384	/* flows remembered per device */
 #define VSFQ_MAX_CONNECTIONS	16384	/* counted per device */
 #define VSFQ_NR_BUCKETS		32	/* of a log2 histogram of usecs */
@@ -38,7 +38,7 @@ enum vsfq_drop {
 	VSFQ_DROP_MEMORY,		/* class over its limit of memory */
 	VSFQ_DROP_GROUP,		/* group over its limit of memory */
 	VSFQ_DROP_DEVICE,		/* device over its limit of memory */
-	VSFQ_DROP_POOL,			/* all of VSFQ_MAX_PACKETS in use */
+	VSFQ_DROP_POOL,			/* qdisc has its share of packets */
 	VSFQ_DROP_RESET,		/* qdisc reset: replaced, device down */
 	VSFQ_NR_DROPS,
 };
@@ -203,7 +203,9 @@ struct vsfq_class_queue {
 
 struct vsfq_queue {
 	__u32 id;			/* never used twice */
-	__u32 flows;			/* in use */
+	__u32 packets;			/* so many it has of each pool */
+	__u32 flows;			/* the spare ones among them */
+	__u32 groups;
 	__u32 classes;			/* 1 + highest one that had a packet */
 	__u32 waiting;			/* bit n: class n has no credit */
 	__u32 capped;			/* were there rates at the last look? */

@@ -4,6 +4,7 @@
 
 usage: sched.py VSFQ BPFTOOL    as root, in a VM; prints TAP
 """
+import errno
 import json
 import os
 import sys
@@ -17,6 +18,7 @@ VSFQ, BPFTOOL = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 OVERHEAD = 16384
 PINS = "/sys/fs/bpf/vsfq"
 CGROUPS = "/sys/fs/cgroup"
+SHARE = 64 + 24576      # packets: of its own, and half of what all may have
 devices = []
 
 
@@ -177,12 +179,23 @@ def test_streams_are_never_dropped():
         equal(f"packets of flow {port}", flows[port], list(range(100)))
 
 
-def test_more_flows_than_the_pool():
-    """Beyond 16,384 flows they share one; no grant is lost."""
+def test_more_flows_than_its_share():
+    """Beyond 6,144 flows they share one; no grant is lost. Another device has
+    flows meanwhile."""
     dev = device()
     for port in range(1, 18001):
         dev.send(STREAM, port, 10)
     equal("packets queued", show(dev)["qdisc"]["qlen"], 18000 - RING)
+    other = device("vsock1")
+    for port in range(1, 9):
+        other.send(STREAM, port, 60000, 10)
+    for _ in range(20):
+        other.receive()
+    other.send(STREAM, 30, 64)
+    ahead = 0
+    while other.receive()[1] != 30:
+        ahead += 1
+    check(ahead <= RING, f"{ahead} packets before the ping")
     equal("flows served", len({p[1] for p in dev.receive_all()}) + dev.lost(),
           18000)
     lost = dev.lost()
@@ -193,15 +206,36 @@ def test_more_flows_than_the_pool():
     equal("packets at the end", show(dev)["qdisc"]["qlen"], 0)
 
 
-def test_more_packets_than_the_pool():
-    """When all slots are taken a grant takes that of a datagram."""
+def send_anyway(dev, kind, port, count):
+    """What the qdisc drops at once is an error to a packet socket."""
+    for _ in range(count):
+        try:
+            dev.send(kind, port, 0)
+        except OSError as err:
+            equal("error", err.errno, errno.ENOBUFS)
+
+
+def test_more_packets_than_its_share():
+    """A grant takes the slot of a datagram; when there is none it is dropped.
+    Another device has slots meanwhile."""
     dev = device()
-    dev.send(STREAM, 1, 0, 65000)
+    dev.send(STREAM, 1, 0, 24000)
     dev.send(DGRAM, 2, 0, 1000)
     dev.send(STREAM, 1, 0, 400)
-    sent = dev.receive_all()
-    equal("grants", sum(p[0] == STREAM for p in sent) + dev.lost(), 65400)
+    equal("grants dropped", queue_class(dev, "stream")["drops"]["pool"], 0)
     check(queue_class(dev, "dgram")["drops"]["pool"] > 0, "no drop counted")
+    send_anyway(dev, STREAM, 1, 1000)
+    equal("packets queued", show(dev)["qdisc"]["qlen"], SHARE)
+    equal("datagrams dropped", queue_class(dev, "dgram")["drops"]["pool"],
+          1000)
+    equal("grants dropped", queue_class(dev, "stream")["drops"]["pool"],
+          25400 - SHARE - RING)
+    other = device("vsock1")
+    other.send(STREAM, 1, 0, 5000)
+    equal("packets of the other", len(other.receive_all()) + other.lost(),
+          5000)
+    sent = dev.receive_all()
+    equal("packets", len(sent) + dev.lost(), SHARE + RING)
 
 
 def in_cgroup(dev, name):
@@ -324,9 +358,9 @@ def test_replace_under_load():
                            f"{PINS}/@qdisc/queues"))
     equal("queues", len(dump), 1)
     dev.receive_all()
-    dev.send(STREAM, 1, 100, 60000)
+    dev.send(STREAM, 1, 100, SHARE)
     sent = dev.receive_all()
-    equal("packets", [p[2] for p in sent][-1], 60000 + 30 * 4 - 1)
+    equal("packets", [p[2] for p in sent][-1], SHARE + 30 * 4 - 1)
 
 
 def tree():
@@ -462,19 +496,26 @@ def test_policy_weights():
           queue_class(dev, "dgram")["sent"]["packets"], 0)
 
 
-def test_policy_more_groups_than_the_pool():
-    """They share one, also those of a class that had none before."""
+def test_policy_more_groups_than_its_share():
+    """Beyond 2,048 they share one, also those of a class that had none before.
+    Another device has groups meanwhile."""
     dev = device()
     policy("class each { isolate = cid } class late { isolate = cid }"
-           "rule { local-port = 1 class = each }"
-           "rule { local-port = 2 class = late }")
+           "rule { local-port = 1-10 class = each }"
+           "rule { local-port = 11 class = late }")
     for cid in range(10, 10 + 4200):
         dev.send(STREAM, 1, 10, peer=cid)
-    dev.send(STREAM, 2, 10, 2)
+    dev.send(STREAM, 11, 10, 2)
     equal("packets queued", show(dev)["qdisc"]["qlen"], 4202 - RING)
+    other = device("vsock1")
+    for port in range(1, 10):
+        other.send(STREAM, port, 30000, 30, peer=2)
+    other.send(STREAM, 10, 30000, 100, peer=3)
+    sent = [other.receive() for _ in range(150)]
+    near("share of one", sum(p[1] == 10 for p in sent) / 150, 0.5, 0.04)
     sent = [p[1] for p in dev.receive_all()]
     equal("packets sent", len(sent) + dev.lost(), 4202)
-    check(2 in sent, "none of the late class")
+    check(11 in sent, "none of the late class")
     equal("packets at the end", show(dev)["qdisc"]["qlen"], 0)
 
 
