@@ -1063,9 +1063,9 @@ static __always_inline void enforce_class(struct vsfq_queue *q, __u32 class,
 
 static __always_inline void enforce_groups(struct vsfq_queue *q,
 					   struct vsfq_class_queue *c,
-					   bool rates, __u64 now)
+					   bool same, __u64 now)
 {
-	if (!rates || c->parked_until <= now)
+	if (!same || c->parked_until <= now)
 		groups_unpark(q, c);
 	else if (c->parked.head)
 		look_again(q, c->parked_until);
@@ -1073,12 +1073,15 @@ static __always_inline void enforce_groups(struct vsfq_queue *q,
 
 /*
  * Who waits for credit, and until when. At most so long, since another policy
- * may change it; when there are rates no more, for the last time.
+ * may change it; when there are rates no more, for the last time. Groups were
+ * parked for as long as the rate of then said: with another policy they all
+ * come back, and are asked again.
  */
 __verified_once int enforce_rates(struct vsfq_queue *q __arg_nonnull,
 				  struct vsfq_policy *p)
 {
 	bool rates = p && p->rates, blocked = q->blocked;
+	bool same = rates && p->generation == q->enforced;
 	__u64 at = 0, now = bpf_ktime_get_ns();
 	struct vsfq_caps *device = device_caps(q, p);
 	__u32 i;
@@ -1095,8 +1098,9 @@ __verified_once int enforce_rates(struct vsfq_queue *q __arg_nonnull,
 	}
 	for (i = 0; i < VSFQ_MAX_CLASSES && i < q->classes; i++) {
 		enforce_class(q, i, &q->class[i], settings_of(p, i));
-		enforce_groups(q, &q->class[i], rates, now);
+		enforce_groups(q, &q->class[i], same, now);
 	}
+	q->enforced = p ? p->generation : 0;
 	return 0;
 }
 

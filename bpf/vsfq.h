@@ -212,6 +212,7 @@ struct vsfq_queue {
 	__u32 blocked;			/* has the device no credit? */
 	__u32 section;			/* of the policy for it, from 1 */
 	__u64 generation;		/* of that policy */
+	__u64 enforced;			/* generation at the last look */
 	__u64 credit_at;		/* look again then */
 	__u64 throttled;		/* times that it began to wait */
 	__u64 vtime;			/* of the class served last */

@@ -141,7 +141,7 @@ def test_policy_group_has_memory():
 
 def test_policy_group_reset():
     """What waits with its group goes with the qdisc, or as soon as there is
-    no cap."""
+    another cap, or none."""
     dev = device()
     policy("class each { group-rate = 8bit }"
            "rule { local-port = 1 class = each }")
@@ -153,8 +153,13 @@ def test_policy_group_reset():
     must("ip", "link", "set", dev.name, "up")
     dev.send(STREAM, 1, 60000, 10)
     sent = len(dev.receive_all())
-    policy("class each { } rule { local-port = 1 class = each }")
-    equal("packets", len(dev.receive_all()), 10 - sent)
+    for rate in "group-rate = 1gbps", "rate = 1gbps", "":
+        policy("class each { %s } rule { local-port = 1 class = each }" % rate)
+        equal(f"packets with {rate}", len(dev.receive_all()), 10 - sent)
+        policy("class each { group-rate = 8bit }"
+               "rule { local-port = 1 class = each }")
+        dev.send(STREAM, 1, 60000, 10)
+        sent = len(dev.receive_all())
 
 
 def test_policy_memory():
