@@ -1347,6 +1347,16 @@ static __always_inline void queue_inherit(struct Qdisc *sch,
 		class_inherit(&q->class[i], &old->class[i]);
 }
 
+/* Up to its end: what follows is left from a longer name it once had. */
+static __always_inline void queue_name(struct vsfq_queue *q,
+				       struct net_device *dev)
+{
+	__u32 i;
+
+	for (i = 0; i < VSFQ_NAME_SIZE && dev->name[i]; i++)
+		q->device[i] = dev->name[i];
+}
+
 SEC("struct_ops")
 int BPF_PROG(vsfq_init, struct Qdisc *sch, struct nlattr *opt,
 	     struct netlink_ext_ack *extack)
@@ -1362,8 +1372,7 @@ int BPF_PROG(vsfq_init, struct Qdisc *sch, struct nlattr *opt,
 		return -ENOMEM;
 	q->id = __sync_fetch_and_add(&last_queue_id, 1) + 1;
 	queue_inherit(sch, q);
-	for (i = 0; i < VSFQ_NAME_SIZE; i++)
-		q->device[i] = sch->dev_queue->dev->name[i];
+	queue_name(q, sch->dev_queue->dev);
 	for (i = 0; i < VSFQ_MAX_CLASSES; i++)
 		if (spare_new(q, i))
 			return -ENOMEM;

@@ -87,6 +87,22 @@ def test_policy_device():
 
 
 @patient
+def test_policy_device_renamed():
+    """It is the name that it has when it is attached, however long the one
+    before was."""
+    dev = device("vsock-of-guest1", attach=False)
+    must("ip", "link", "set", dev.name, "down")
+    must("ip", "link", "set", dev.name, "name", "vsock0")
+    dev.name = "vsock0"
+    must("ip", "link", "set", dev.name, "up")
+    must(VSFQ, "attach", dev.name)
+    policy("device vsock0 { packet-rate = 200 }")
+    equal("rate", show(dev).get("packet_rate"), 200)
+    dev.send(DGRAM, 1, 64, 300)
+    paced("packets", arrivals(dev), 200, 6)
+
+
+@patient
 def test_policy_group_rate():
     """Of each group its own, also by packets; what is not of the class does
     not wait."""
