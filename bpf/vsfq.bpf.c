@@ -119,8 +119,13 @@ const char default_names[VSFQ_NR_CLASSES][VSFQ_NAME_SIZE] = {
 	[VSFQ_CLASS_DGRAM] = "dgram",
 };
 
-/* Three small packets go first in a round, or one that is not so small. */
-#define quantum			((__s64)4 * overhead)
+/*
+ * Three small packets go first in a round, or one that is not so small. When
+ * overhead is less than the default's there are more of them: a turn must not
+ * be so short that the largest packet takes thousands of rounds to pay for.
+ */
+#define quantum			((__s64)4 * (overhead > VSFQ_OVERHEAD ? \
+					     overhead : VSFQ_OVERHEAD))
 #define borrow			(4 * quantum)
 
 __pool(struct slot, slot, VSFQ_MAX_PACKETS, OWN_PACKETS)

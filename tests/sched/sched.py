@@ -126,6 +126,21 @@ def test_idle_flow_goes_first():
     check(sorted(waits)[7] <= RING, f"packets before the pings: {waits}")
 
 
+def test_small_overhead():
+    """When bytes are nearly all that counts a small packet still goes first."""
+    dev = device("vsock0", attach=False)
+    must(VSFQ, "-o", "1", "attach", "vsock0")
+    for port in range(1, 9):
+        dev.send(STREAM, port, 60000, 10)
+    for _ in range(20):
+        dev.receive()
+    dev.send(STREAM, 30, 64)
+    ahead = 0
+    while dev.receive()[1] != 30:
+        ahead += 1
+    check(ahead <= RING, f"{ahead} packets before the ping")
+
+
 def test_idle_flow_may_not_starve_others():
     """A thousand new flows together get the share of their class."""
     dev = device()
