@@ -21,6 +21,7 @@
 
 #define CONNECTION_ANSWER_NS	(10 * NSEC_PER_SEC)
 #define CONNECTION_SILENT_NS	(3600 * NSEC_PER_SEC)
+#define CONNECTION_GROUP_NS	(2 * NSEC_PER_SEC)
 /* So much of a rate may come at once, or one. */
 #define CONNECTION_BURST_NS	(NSEC_PER_SEC / 10)
 #define CONNECTION_TRIES	8
@@ -73,15 +74,28 @@ static __always_inline bool opens_pace(struct vsfq_opens *o, __u32 rate,
 	return false;
 }
 
+/*
+ * Somebody will count one in: not to be swept for a while. That the rate is
+ * used up to this moment says nothing else, whether there is one or not.
+ */
+static __always_inline void opens_touch(struct vsfq_opens *o, __u64 now)
+{
+	__u64 until = o->until;
+
+	if (until < now)
+		__sync_val_compare_and_swap(&o->until, until, now);
+}
+
 /* Count one in. Returns 0, or 1 + the cap that is in the way. */
 static __always_inline __u32 opens_take(struct vsfq_opens *o,
 					const struct vsfq_caps *caps,
 					__u64 now)
 {
-	__u64 open = __sync_fetch_and_add(&o->open, 1);
+	__s64 open = __sync_fetch_and_add(&o->open, 1);
 	__u32 cap = 0;
 
-	if (caps->connections && open >= caps->connections)
+	/* Below 0 for a moment, if opens_end had nothing to take. */
+	if (caps->connections && open >= (__s64)caps->connections)
 		cap = 1 + VSFQ_CAP_CONNECTIONS;
 	else if (caps->connection_rate &&
 		 !opens_pace(o, caps->connection_rate, now))
@@ -101,15 +115,22 @@ static __always_inline void opens_give(struct vsfq_opens *o,
 				     NSEC_PER_SEC / caps->connection_rate);
 }
 
+/* One that was counted in has ended; never below 0. */
+static __always_inline void opens_end(struct vsfq_opens *o)
+{
+	if ((__s64)__sync_fetch_and_sub(&o->open, 1) <= 0)
+		__sync_fetch_and_add(&o->open, 1);
+}
+
 static __always_inline struct vsfq_opens *
-group_opens(struct vsfq_connection *c)
+group_opens(struct vsfq_connection *c, bool make)
 {
 	struct vsfq_group_key key = {
 		.id = c->group, .class = c->class, .isolate = c->isolate,
 	};
 	struct vsfq_opens *o = bpf_map_lookup_elem(&groups, &key);
 
-	if (o)
+	if (o || !make)
 		return o;
 	bpf_map_update_elem(&groups, &key, &no_opens, BPF_NOEXIST);
 	return bpf_map_lookup_elem(&groups, &key);
@@ -120,18 +141,21 @@ static __always_inline struct vsfq_class_stats *class_stats(__u32 class)
 	return bpf_map_lookup_elem(&classes, &class);
 }
 
-/* It is out of the table: count it out, wherever it was counted in. */
+/*
+ * It is out of the table: count it out, wherever it was counted in. The group
+ * may not be there, or not know of it: see sweep_group.
+ */
 static __always_inline void connection_forget(struct vsfq_device_stats *dev,
 					      struct vsfq_connection *c)
 {
 	struct vsfq_class_stats *cs = class_stats(c->class);
-	struct vsfq_opens *group = c->grouped ? group_opens(c) : NULL;
+	struct vsfq_opens *group = c->grouped ? group_opens(c, false) : NULL;
 
-	__sync_fetch_and_sub(&dev->opens.open, 1);
+	opens_end(&dev->opens);
 	if (cs)
-		__sync_fetch_and_sub(&cs->opens.open, 1);
+		opens_end(&cs->opens);
 	if (group)
-		__sync_fetch_and_sub(&group->open, 1);
+		opens_end(group);
 }
 
 __noinline int connection_end(struct vsfq_flow_key *key __arg_nonnull,
@@ -164,10 +188,14 @@ static long sweep_connection(void *map, struct vsfq_flow_key *key,
 	return 0;
 }
 
+/*
+ * Another CPU may count one in at this moment, which the group then does not
+ * know of. That is not likely where nobody has asked for so long.
+ */
 static long sweep_group(void *map, struct vsfq_group_key *key,
 			struct vsfq_opens *o, struct sweep *sweep)
 {
-	if (!o->open && o->until < sweep->now)
+	if (!o->open && o->until + CONNECTION_GROUP_NS < sweep->now)
 		bpf_map_delete_elem(map, key);
 	return 0;
 }
@@ -244,13 +272,15 @@ __noinline __u32 connection_add(struct vsfq_flow_key *key __arg_nonnull,
 				struct vsfq_policy *p __arg_nonnull)
 {
 	struct vsfq_class_stats *cs = class_stats(c->class);
-	struct vsfq_opens *group = c->grouped ? group_opens(c) : NULL;
+	struct vsfq_opens *group = c->grouped ? group_opens(c, true) : NULL;
 	const struct vsfq_class_settings *s;
 	const struct vsfq_caps *device;
 	__u32 cap;
 
 	if (!cs || (c->grouped && !group))
 		return 1 + VSFQ_CAP_GROUP + VSFQ_CAP_CONNECTIONS;
+	if (group)
+		opens_touch(group, c->last_seen);
 	opening_caps(p, dev, c, &device, &s);
 	cap = opens_take(&dev->opens, device, c->last_seen);
 	if (cap)

@@ -6,12 +6,14 @@ of tun.
 usage: caps.py VSFQ BPFTOOL    as root, in a VM; prints TAP
 """
 import errno
+import json
 import os
 import sys
 import time
 
-from sched import (BURST, CGROUPS, check, device, equal, in_cgroup, in_time,
-                   main, near, patient, policy, queue_class, show, VSFQ)
+from sched import (BPFTOOL, BURST, CGROUPS, check, device, equal, in_cgroup,
+                   in_time, main, near, patient, PINS, policy, queue_class,
+                   show, VSFQ)
 from tun import DGRAM, IDLE_CAPPED, REQUEST, RING, RST, STREAM, must
 
 
@@ -293,6 +295,22 @@ def test_policy_group_connections():
     equal("refused", queue_class(dev, "each")["capped"]["group_connections"],
           3)
     leave(a=a, b=b)
+
+
+def test_policy_group_forgotten():
+    """Connections of a group that was taken for idle while they came."""
+    dev = device()
+    policy("class each { group-connections = 2 } rule { class = each }")
+    equal("let through", ask(dev, 1, 2), [1, 2])
+    path = f"{PINS}/{dev.name}/groups"
+    groups = json.loads(must(BPFTOOL, "-j", "map", "dump", "pinned", path))
+    equal("groups", len(groups), 1)
+    must(BPFTOOL, "map", "delete", "pinned", path, "key", *groups[0]["key"])
+    equal("let through", ask(dev, 3), [3])
+    ask(dev, 1, 2, 3, op=RST)
+    equal("let through", ask(dev, 4, 5, 6), [4, 5])
+    ask(dev, 4, 5, op=RST)
+    equal("open", opened(dev, "each"), (0, 0))
 
 
 @patient
