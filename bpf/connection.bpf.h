@@ -22,7 +22,7 @@
 #define CONNECTION_ANSWER_NS	(10 * NSEC_PER_SEC)
 #define CONNECTION_SILENT_NS	(3600 * NSEC_PER_SEC)
 #define CONNECTION_GROUP_NS	(2 * NSEC_PER_SEC)
-/* So much of a rate may come at once, or one. */
+/* So much of a rate may come at once, and one more. */
 #define CONNECTION_BURST_NS	(NSEC_PER_SEC / 10)
 #define CONNECTION_TRIES	8
 

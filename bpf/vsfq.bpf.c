@@ -48,9 +48,10 @@
  * the debt is paid before the next one. A class without credit is passed over:
  * its packets wait, the others have the device. A group without is parked, out
  * of the way of those that take turns, until the first of the parked ones has
- * credit; so is one that would be forgotten, until it owes nothing. When all
- * that has packets waits the watchdog asks again once there is credit. Waiting
- * earns no claim to time: a class comes back as one that was idle does.
+ * credit or there is another policy; so is one that would be forgotten, until it
+ * owes nothing. When all that has packets waits the watchdog asks again once
+ * there is credit. Waiting earns no claim to time: a class comes back as one that
+ * was idle does.
  *
  * PRIORITY. A class may go before the others. It has to have a rate, which is
  * what it can take from them: without credit it waits like any other. It has no
@@ -58,13 +59,13 @@
  *
  * DROPS. What is queued of a stream is not data but a request to send
  * ("grant"): dropping one loses nothing and stalls the connection until it asks
- * again, so none is dropped, except when the qdisc has its share of
- * VSFQ_MAX_PACKETS and not one is a datagram: a datagram, the oldest of the
- * fattest flow here, goes before. Datagrams are limited per class in number and in
- * memory; over the limit the oldest datagram of the fattest flow goes. Fattest
- * is judged by the power of two of the memory a flow holds, so the choice is
- * within a factor of two of the truth and takes the same time for one flow as
- * for ten thousand. Each drop is counted with its reason, and told (event.h).
+ * again. So none is dropped, except when this qdisc has its share of
+ * VSFQ_MAX_PACKETS and no datagram of its own that could go instead. Datagrams
+ * are limited per class in number and in memory; over the limit the oldest
+ * datagram of the fattest flow goes. Fattest is judged by the power of two of
+ * the memory a flow holds, so the choice is within a factor of two of the truth
+ * and takes the same time for one flow as for ten thousand. Each drop is counted
+ * with its reason, and told (event.h).
  *
  * LIMITS. No allocation: packets, flows and groups come from fixed pools (see
  * vsfq.h for their sizes, pool.bpf.h for how). All qdiscs of the machine share
