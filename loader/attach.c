@@ -40,6 +40,7 @@ static int attach_device(const struct options *opt, const struct device *dev,
 	err = attach_qdisc(dev, sched);
 	if (!err)
 		return EXIT_DONE;
+	/* What was attached before, as the same version or another, stays. */
 	if (!before)
 		classifier_detach(dev->owner);
 	return complain(opt, "cannot attach \"%s\": %s", dev->name,

@@ -219,19 +219,17 @@ static int load(const struct device *dev, struct classify *skel)
 
 int classifier_attach(const struct device *dev, unsigned int overhead)
 {
+	bool before = classifier_ifindex(dev->owner) == dev->ifindex;
 	struct classify *skel;
-	int err;
+	int err = 0;
 
 	skel = open_skeleton(overhead);
 	if (!skel)
 		return -errno;
-	if (classifier_ifindex(dev->owner) == dev->ifindex &&
-	    pins_same(dev->owner, skel->maps.rodata))
-		err = 1;
-	else
+	if (!before || !pins_same(dev->owner, skel->maps.rodata))
 		err = load(dev, skel) ?: attach(dev, skel);
 	classify__destroy(skel);
-	return err;
+	return err ?: before;
 }
 
 int classifier_detach(const char *owner)

@@ -12,8 +12,9 @@ struct device;
 
 /*
  * Attach, or put this version in the place of another without a packet in
- * between that no classifier sees; the counters go on. Returns 1 if this version was attached
- * before, 0 if it is now, or -errno; on error nothing has changed.
+ * between that no classifier sees; the counters go on. Returns 1 if any version
+ * was attached to this device before, 0 if none was, or -errno; on error nothing
+ * has changed.
  */
 int classifier_attach(const struct device *dev, unsigned int overhead);
 
