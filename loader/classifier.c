@@ -49,6 +49,18 @@ __u32 classifier_program(const char *owner, bool egress)
 	return err ? 0 : info.prog_id;
 }
 
+/* Of how many of its hooks is it on this device? */
+static int hooks_of(const struct device *dev)
+{
+	struct bpf_link_info info;
+	int i, count = 0;
+
+	for (i = 0; i < NR_DIRECTIONS; i++)
+		count += !link_info(dev->owner, directions[i], &info) &&
+			 info.tcx.ifindex == dev->ifindex;
+	return count;
+}
+
 bool classifier_is_current(const char *owner)
 {
 	const void *elf;
@@ -200,7 +212,7 @@ static int keep_counters(const struct device *dev, struct classify *skel)
 	size_t i;
 	int err;
 
-	if (classifier_ifindex(dev->owner) != dev->ifindex)
+	if (!hooks_of(dev))
 		return 0;
 	for (i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
 		err = pins_share(dev->owner, maps[i]);
@@ -219,17 +231,18 @@ static int load(const struct device *dev, struct classify *skel)
 
 int classifier_attach(const struct device *dev, unsigned int overhead)
 {
-	bool before = classifier_ifindex(dev->owner) == dev->ifindex;
+	int hooks = hooks_of(dev);
 	struct classify *skel;
 	int err = 0;
 
 	skel = open_skeleton(overhead);
 	if (!skel)
 		return -errno;
-	if (!before || !pins_same(dev->owner, skel->maps.rodata))
+	/* Somebody may have taken it off one of them. */
+	if (hooks < NR_DIRECTIONS || !pins_same(dev->owner, skel->maps.rodata))
 		err = load(dev, skel) ?: attach(dev, skel);
 	classify__destroy(skel);
-	return err ?: before;
+	return err ?: hooks > 0;
 }
 
 int classifier_detach(const char *owner)

@@ -12,9 +12,9 @@ struct device;
 
 /*
  * Attach, or put this version in the place of another without a packet in
- * between that no classifier sees; the counters go on. Returns 1 if any version
- * was attached to this device before, 0 if none was, or -errno; on error nothing
- * has changed.
+ * between that no classifier sees; the counters go on. So it does where it is on
+ * one of its hooks alone. Returns 1 if any version was attached to this device
+ * before, 0 if none was, or -errno; on error nothing has changed.
  */
 int classifier_attach(const struct device *dev, unsigned int overhead);
 

@@ -113,8 +113,7 @@ static void look_at_hook(json_t *findings, const struct device *dev,
 	if (attached && others == programs.count) {
 		finding_add(findings, FINDING_PROBLEM, dev->name,
 			    "pinned, but not on tcx %s", hook);
-		finding_fix(findings, "vsfq detach %s, vsfq attach %s",
-			    dev->name, dev->name);
+		finding_fix(findings, "vsfq attach %s", dev->name);
 	}
 }
 

@@ -18,6 +18,7 @@
 #define BPFFS		"/sys/fs/bpf"
 #define TOP		BPFFS "/vsfq"
 #define STAGING		"@new"
+#define LEAVING		"@old"	/* what is being removed */
 #define RODATA		"rodata"	/* a pin may not have a dot */
 #define BSS		"bss"
 #define MAX_RODATA	65536
@@ -119,6 +120,31 @@ int pins_lock(void)
 	return fd;
 }
 
+/* Step by step: of a directory that nobody takes for an owner's any more. */
+static int unpin(const char *owner)
+{
+	char path[PATH_MAX];
+	struct dirent *entry;
+	DIR *dir;
+
+	dir = opendir(pins_path(path, owner, NULL));
+	if (!dir)
+		return denied(-errno);
+	while ((entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			unlink(pins_path(path, owner, entry->d_name));
+	closedir(dir);
+	return rmdir(pins_path(path, owner, NULL)) ? -errno : 0;
+}
+
+/* What a run left behind that was killed. */
+static int unpin_left(const char *owner)
+{
+	int err = unpin(owner);
+
+	return err == -ENOENT ? 0 : err;
+}
+
 int pins_stage(const char **owner)
 {
 	char path[PATH_MAX];
@@ -129,9 +155,8 @@ int pins_stage(const char **owner)
 	err = make_directory(TOP);
 	if (err)
 		return err;
-	/* Left behind by a run that was killed. */
-	err = pins_remove(STAGING);
-	if (err && err != -ENOENT)
+	err = unpin_left(STAGING) ?: unpin_left(LEAVING);
+	if (err)
 		return err;
 	*owner = STAGING;
 	return make_directory(pins_path(path, STAGING, NULL));
@@ -195,25 +220,20 @@ int pins_commit(const char *staged, const char *owner)
 	if (syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to,
 		    2 /* RENAME_EXCHANGE */))
 		return -errno;
-	return pins_remove(staged);
+	return unpin(staged);
 }
 
 int pins_remove(const char *owner)
 {
-	char path[PATH_MAX];
-	struct dirent *entry;
-	DIR *dir;
-	int err;
+	char from[PATH_MAX], to[PATH_MAX];
+	int err = unpin_left(LEAVING);
 
-	dir = opendir(pins_path(path, owner, NULL));
-	if (!dir)
+	if (err)
+		return err;
+	/* In one step as well: half of it would count as attached. */
+	if (rename(pins_path(from, owner, NULL), pins_path(to, LEAVING, NULL)))
 		return denied(-errno);
-	while ((entry = readdir(dir)))
-		if (entry->d_name[0] != '.')
-			unlink(pins_path(path, owner, entry->d_name));
-	closedir(dir);
-	err = rmdir(pins_path(path, owner, NULL)) ? -errno : 0;
-	return err;
+	return unpin(LEAVING);
 }
 
 static int pin_alone(const char *owner, const char *object, int fd)
@@ -250,6 +270,8 @@ int pins_open_or_make(const char *owner, const char *object, int (*make)(void))
 
 void pins_cleanup(void)
 {
+	unpin_left(STAGING);
+	unpin_left(LEAVING);
 	rmdir(TOP);
 }
 

@@ -11,7 +11,8 @@
  *					which DEV that is see owner.h
  *
  * A directory is filled under another name ("@" is no device's) and then
- * takes its place in one step, so it is whole or not there.
+ * takes its place in one step, so it is whole or not there; and it is moved away
+ * before it is emptied. The next run removes what one that was killed left.
  */
 #ifndef LOADER_PINS_H
 #define LOADER_PINS_H
@@ -66,7 +67,7 @@ int pins_commit(const char *staged, const char *owner);
 /* Unpin everything of an owner. */
 int pins_remove(const char *owner);
 
-/* Remove the top directory if nothing is left in it. */
+/* Remove what was left behind, and the top directory if that was all. */
 void pins_cleanup(void);
 
 /*

@@ -83,6 +83,25 @@ def test_detach(t):
     t.equal(len(said), len(NO_DEVICES), "answers")
 
 
+def test_killed(t):
+    """What a run that was killed had begun to pin, or to unpin, is nobody's;
+    the next one that changes something removes it."""
+    with tempfile.TemporaryDirectory() as top:
+        p = Policies(t, top)
+        p.write("one", ANYWHERE)
+        p.needs_maps()
+        leave = "mkdir {0}/@new {0}/@old; for d in @new @old; do {1} map " \
+            "create {0}/$d/m type array key 4 value 4 entries 1 name left; " \
+            "done".format(PINS, t.tool("bpftool"))
+        output = p.run("vsfq apply one", leave, "ls %s/*" % PINS,
+                       "echo @@; vsfq detach all; ls " + PINS, leave,
+                       "vsfq policy clear; ls -d %s" % PINS)
+    before, after = output.split("@@\n")
+    t.equal(before.count("\nm\n"), 2, "what is left in " + before)
+    t.equal(after, "@policy\nls: cannot access '%s': No such file or "
+            "directory\n" % PINS, "what is pinned")
+
+
 def test_other_kernel(t):
     """One without BPF qdiscs, as all are before Linux 6.16."""
     if not os.access("/dev/net/tun", os.W_OK):

@@ -101,7 +101,10 @@ def test_doctor(t):
     t.run(vm, "%s link detach pinned /sys/fs/bpf/vsfq/%s/ingress" %
           (t.tool("bpftool"), dev))
     finds(t, doctor(t, vm, 1), "problem", dev, "not on tcx ingress",
-          "vsfq detach %s, vsfq attach %s" % (dev, dev))
+          "(try: vsfq attach %s)" % dev)
+    t.run(vm, "%s attach %s" % (VSFQ, dev), limit=300)
+    output = doctor(t, vm, 0)
+    t.check(("warning", dev) not in findings(output), output)
     t.run(vm, "%s link detach pinned /sys/fs/bpf/vsfq/%s/egress" %
           (t.tool("bpftool"), dev))
     finds(t, doctor(t, vm, 0), "warning", dev, "attached to no device",
