@@ -73,17 +73,18 @@ bool classifier_is_current(const char *owner)
 
 /*
  * The attachment of one direction: that of the version before, now running our
- * program, or a new one. "old" is the program to go back to.
+ * program, or a new one. "old" is the program to go back to, by its pin: to get
+ * it by its number would take CAP_SYS_ADMIN.
  */
 static struct bpf_link *take_link(const struct device *dev, const char *way,
-				  struct bpf_program *prog, __u32 *old)
+				  struct bpf_program *prog, int *old)
 {
 	struct bpf_link_info info = { };
 	__u32 size = sizeof(info);
 	struct bpf_link *link;
 	char path[PATH_MAX];
 
-	*old = 0;
+	*old = -1;
 	link = bpf_link__open(pins_path(path, dev->owner, way));
 	if (!link ||
 	    bpf_link_get_info_by_fd(bpf_link__fd(link), &info, &size) ||
@@ -95,24 +96,22 @@ static struct bpf_link *take_link(const struct device *dev, const char *way,
 		bpf_link__destroy(link);
 		return NULL;
 	}
-	*old = info.prog_id;
+	*old = pins_open(dev->owner, bpf_program__name(prog));
 	return link;
 }
 
-static void give_back(struct bpf_link *link, __u32 old)
+static void finish(struct bpf_link *link, int old, bool give_back)
 {
-	int fd = old ? bpf_prog_get_fd_by_id(old) : -1;
-
-	if (fd >= 0) {
-		bpf_link_update(bpf_link__fd(link), fd, NULL);
-		close(fd);
-	}
+	if (give_back && old >= 0)
+		bpf_link_update(bpf_link__fd(link), old, NULL);
+	if (old >= 0)
+		close(old);
 	bpf_link__destroy(link);
 }
 
 struct attachment {
 	struct bpf_link *link;
-	__u32 old;
+	int old;
 };
 
 static int pin_all(const char *staged, struct classify *skel,
@@ -160,7 +159,7 @@ static int attach(const struct device *dev, struct classify *skel)
 	err = err ?: stage(dev, skel, at);
 	for (i = 0; i < NR_DIRECTIONS; i++)
 		if (at[i].link)
-			give_back(at[i].link, err ? at[i].old : 0);
+			finish(at[i].link, at[i].old, err);
 	return err;
 }
 
