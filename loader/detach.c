@@ -22,7 +22,9 @@ static int detach_qdisc(int ifindex)
 	err = qdisc_read(ifindex, &q);
 	if (err || !qdisc_is_vsfq(&q))
 		return err;
-	return qdisc_detach(ifindex);
+	err = qdisc_detach(ifindex);
+	/* The device, or its qdisc, has gone since. */
+	return err == -ENODEV || err == -ENOENT ? 0 : err;
 }
 
 /*
@@ -43,6 +45,8 @@ static int take_down(const char *owner)
 {
 	int err = 0, ifindex = classifier_ifindex(owner);
 
+	if (ifindex == -EPERM)
+		return ifindex;
 	if (!owner_is_here(owner) && ifindex > 0)
 		return -EXDEV;
 	if (owner_is_here(owner) && ifindex <= 0 && pins_exist(owner))
@@ -64,12 +68,33 @@ static int detach_device(const char *owner, const char *name,
 			err == -ENOENT ? "not attached" : reason(err));
 }
 
-/* Those of another namespace stay, unless they are gone with it. */
+struct detaching {
+	const struct options *opt;
+	int ret;
+};
+
+/*
+ * Those of another namespace stay, unless they are gone with it. One that
+ * cannot be detached is in nobody's way.
+ */
 static int detach_owner(const char *owner, void *data)
 {
-	if (!owner_is_here(owner) && classifier_ifindex(owner) > 0)
-		return 0;
-	return detach_device(owner, owner, data);
+	struct detaching *d = data;
+
+	if (owner_is_here(owner) || classifier_ifindex(owner) <= 0)
+		d->ret = detach_device(owner, owner, d->opt) ?: d->ret;
+	return 0;
+}
+
+static int detach_all(const struct options *opt)
+{
+	struct detaching d = { opt, EXIT_DONE };
+	int err = pins_each(detach_owner, &d);
+
+	if (err)
+		return complain(opt, "cannot look what is attached: %s",
+				reason(err));
+	return d.ret;
 }
 
 /* What is gone may be of another namespace: doctor names the owner. */
@@ -82,39 +107,48 @@ static int detach_named(const struct options *opt, const char *name)
 }
 
 /* The last one out: nobody can make, and nobody has, a vsfq qdisc any more. */
-static int unregister_unused(const struct options *opt)
+static int unregister_unused(void)
 {
 	bool used = pins_any();
-	int err;
+	int err = 0;
 
-	connect_forget();
-	err = connect_refresh();
-	if (err)
-		return complain(opt, "cannot tell what refuses connect() which devices there are: %s",
-				reason(err));
 	if (!used)
 		err = qdisc_any(&used);
 	if (!err && !used)
 		err = sched_unregister();
-	if (err && err != -ENOENT)
-		return complain(opt, "cannot unregister the qdisc: %s",
-				reason(err));
+	return err == -ENOENT ? 0 : err;
+}
+
+/*
+ * What is no longer of use, also after a failure: a run before this one may
+ * have been killed, or have failed, on its way here.
+ */
+static int tidy_up(const struct options *opt, int ret)
+{
+	int refresh, unregister;
+
+	connect_forget();
+	refresh = connect_refresh();
+	unregister = unregister_unused();
 	events_forget();
 	policy_map_forget();
 	pins_cleanup();
-	return EXIT_DONE;
+	if (ret == EXIT_DONE && refresh)
+		ret = complain(opt, "cannot tell what refuses connect() which devices there are: %s",
+			       reason(refresh));
+	if (ret == EXIT_DONE && unregister)
+		ret = complain(opt, "cannot unregister the qdisc: %s",
+			       reason(unregister));
+	return ret;
 }
 
 int command_detach(const struct options *opt, char **arguments)
 {
-	int err;
+	int ret;
 
 	if (!strcmp(arguments[0], "all"))
-		err = pins_each(detach_owner, (void *)opt);
+		ret = detach_all(opt);
 	else
-		err = detach_named(opt, arguments[0]);
-	if (err < 0)
-		return complain(opt, "cannot look what is attached: %s",
-				reason(err));
-	return err ? EXIT_FAILED : unregister_unused(opt);
+		ret = detach_named(opt, arguments[0]);
+	return tidy_up(opt, ret);
 }

@@ -74,9 +74,14 @@ static struct nlmsghdr *link_request(char *buffer, int flags)
 int devices_list(struct devices *list)
 {
 	char buffer[RTNL_BUFFER];
+	int err;
 
-	list->count = 0;
-	return rtnl_talk(link_request(buffer, NLM_F_DUMP), add_device, list);
+	do {
+		list->count = 0;
+		err = rtnl_talk(link_request(buffer, NLM_F_DUMP), add_device,
+				list);
+	} while (err == -EINTR);
+	return err;
 }
 
 struct found {

@@ -94,14 +94,24 @@ static int vsfq_qdisc(const struct nlmsghdr *nlh, void *data)
 	return MNL_CB_OK;
 }
 
-int qdisc_read(int ifindex, struct qdisc *q)
+/* "q" is then what "cb" made of it, or of none. */
+static int dump_qdiscs(int ifindex, mnl_cb_t cb, struct qdisc *q)
 {
 	char buffer[RTNL_BUFFER];
+	int err;
 
-	memset(q, 0, sizeof(*q));
-	q->ifindex = ifindex;
-	return rtnl_talk(qdisc_request(buffer, RTM_GETQDISC, NLM_F_DUMP,
-				       ifindex), root_qdisc, q);
+	do {
+		memset(q, 0, sizeof(*q));
+		q->ifindex = ifindex;
+		err = rtnl_talk(qdisc_request(buffer, RTM_GETQDISC, NLM_F_DUMP,
+					      ifindex), cb, q);
+	} while (err == -EINTR);
+	return err;
+}
+
+int qdisc_read(int ifindex, struct qdisc *q)
+{
+	return dump_qdiscs(ifindex, root_qdisc, q);
 }
 
 static int filter_qdisc(const struct nlmsghdr *nlh, void *data)
@@ -116,12 +126,9 @@ static int filter_qdisc(const struct nlmsghdr *nlh, void *data)
 
 int qdisc_filters(int ifindex, bool *any)
 {
-	char buffer[RTNL_BUFFER];
-	struct qdisc q = { .ifindex = ifindex };
-	int err;
+	struct qdisc q;
+	int err = dump_qdiscs(ifindex, filter_qdisc, &q);
 
-	err = rtnl_talk(qdisc_request(buffer, RTM_GETQDISC, NLM_F_DUMP,
-				      ifindex), filter_qdisc, &q);
 	*any = q.parent == TC_H_CLSACT;
 	return err;
 }

@@ -7,7 +7,11 @@
 
 #define RTNL_BUFFER	8192
 
-/* Send a request; cb, if any, sees each message of the answer. */
+/*
+ * Send a request; cb, if any, sees each message of the answer. -EINTR: what a
+ * dump is of changed meanwhile, so that some of it may have been left out. Who
+ * dumps forgets then what cb has seen, and asks again.
+ */
 int rtnl_talk(struct nlmsghdr *nlh, mnl_cb_t cb, void *data);
 
 #endif

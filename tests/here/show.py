@@ -2,10 +2,12 @@
 """What "vsfq show" adds to counters: rates, names, forms."""
 
 import json
+import os
 import re
 import tempfile
 
 from attached import Attached
+from policies import Policies
 from program import DONE, FAILED, USAGE, VSFQ, complains
 
 
@@ -69,6 +71,34 @@ def test_show(t):
     t.equal(len(re.findall(r"^    sent/s +\d+ packets +\d+ bytes$", text,
                            re.M)),
             1 + text.count("\n    sent  "), "rates in\n" + text)
+
+
+# While a device comes and goes, and there are more than fit in one answer.
+CHURN = """
+import fcntl, os, struct
+while True:
+    fd = os.open("/dev/net/tun", os.O_RDWR)
+    fcntl.ioctl(fd, 0x400454ca, struct.pack("16sH14x", b"other", 2))
+    os.close(fd)
+"""
+
+
+def test_meanwhile(t):
+    """Devices that come and go do not keep it from telling of the others."""
+    if not os.access("/dev/net/tun", os.W_OK):
+        t.skip("this machine has no tun")
+    with tempfile.TemporaryDirectory() as top:
+        p = Policies(t, top)
+        p.write("churn.py", CHURN)
+        output = p.run(
+            "$here/tests/sight/fake.py vsock0 || exit 77",
+            "for n in $(seq 100); do echo tuntap add v$n mode tap; done |"
+            " ip -batch - || exit 77",
+            "python3 churn.py & for n in $(seq 300); do vsfq show; done |"
+            " sed 's/^vsock0 down.*/seen/' | sort | uniq -c; kill $!",
+            namespaces="-mn")
+    lines = [line.split(None, 1) for line in output.splitlines()]
+    t.check(["300", "seen"] in lines and "vsfq: " not in output, output)
 
 
 def test_show_errors(t):
