@@ -1377,6 +1377,8 @@ int BPF_PROG(vsfq_init, struct Qdisc *sch, struct nlattr *opt,
 	if (!q)
 		return -ENOMEM;
 	q->id = __sync_fetch_and_add(&last_queue_id, 1) + 1;
+	q->build = build;
+	q->overhead = overhead;
 	queue_inherit(sch, q);
 	queue_name(q, sch->dev_queue->dev);
 	for (i = 0; i < VSFQ_MAX_CLASSES; i++)

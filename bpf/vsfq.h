@@ -219,6 +219,9 @@ struct vsfq_queue {
 	struct vsfq_meter meter;	/* of the device */
 	struct vsfq_event_limit limit;
 	char device[VSFQ_NAME_SIZE];	/* aligned, as above */
+	__u64 build;			/* of the program that made it */
+	__u32 overhead;			/* that it goes by */
+	__u32 pad;
 	struct vsfq_class_queue class[VSFQ_MAX_CLASSES];
 };
 
