@@ -14,7 +14,16 @@
 #include "sched.h"
 #include "vsfq.h"
 
-static int attach_qdisc(const struct device *dev, int sched)
+/*
+ * What a device was given it keeps, whatever the others get: so that to attach
+ * all says nothing about it.
+ */
+static __u32 overhead_of(const struct options *opt, const struct device *dev)
+{
+	return opt->overhead ?: classifier_overhead(dev) ?: VSFQ_OVERHEAD;
+}
+
+static int attach_qdisc(const struct device *dev, __u32 overhead)
 {
 	struct qdisc q;
 	int err;
@@ -22,22 +31,23 @@ static int attach_qdisc(const struct device *dev, int sched)
 	err = qdisc_read(dev->ifindex, &q);
 	if (err)
 		return err;
-	/* One that the version before made still runs that version's code. */
-	if (qdisc_is_vsfq(&q) && sched != SCHED_REPLACED)
+	if (qdisc_is_vsfq(&q) && sched_made(&q, overhead) > 0)
 		return 0;
-	return qdisc_attach(dev->ifindex);
+	/* With another overhead than for the device before, perhaps. */
+	err = sched_register(overhead);
+	return err < 0 ? err : qdisc_attach(dev->ifindex);
 }
 
-static int attach_device(const struct options *opt, const struct device *dev,
-			 int sched)
+static int attach_device(const struct options *opt, const struct device *dev)
 {
+	__u32 overhead = overhead_of(opt, dev);
 	int err, before;
 
-	before = classifier_attach(dev, opt->overhead);
+	before = classifier_attach(dev, overhead);
 	if (before < 0)
 		return complain(opt, "cannot attach \"%s\": %s", dev->name,
 				reason(before));
-	err = attach_qdisc(dev, sched);
+	err = attach_qdisc(dev, overhead);
 	if (!err)
 		return EXIT_DONE;
 	/* What was attached before, as the same version or another, stays. */
@@ -48,12 +58,12 @@ static int attach_device(const struct options *opt, const struct device *dev,
 }
 
 static int attach_devices(const struct options *opt,
-			  const struct devices *list, int sched)
+			  const struct devices *list)
 {
 	int i, ret = EXIT_DONE;
 
 	for (i = 0; i < list->count; i++)
-		if (attach_device(opt, &list->device[i], sched) != EXIT_DONE)
+		if (attach_device(opt, &list->device[i]) != EXIT_DONE)
 			ret = EXIT_FAILED;
 	return ret;
 }
@@ -77,10 +87,12 @@ int command_attach(const struct options *opt, char **arguments)
 	ret = choose_devices(opt, "attach", arguments[0], &list);
 	if (ret != EXIT_DONE)
 		return ret;
-	sched = sched_register(opt->overhead);
+	/* Before anything is attached: this kernel may have no such qdiscs. */
+	sched = sched_is_current() ? SCHED_BEFORE :
+		sched_register(opt->overhead ?: VSFQ_OVERHEAD);
 	err = sched < 0 ? sched : connect_attach();
 	ret = err ? complain(opt, "cannot attach \"%s\": %s", arguments[0],
-			     reason(err)) : attach_devices(opt, &list, sched);
+			     reason(err)) : attach_devices(opt, &list);
 	err = err ?: connect_refresh();
 	if (err && ret == EXIT_DONE)
 		ret = complain(opt, "cannot tell what refuses connect() which devices there are: %s",

@@ -71,6 +71,18 @@ bool classifier_is_current(const char *owner)
 			  elf, size);
 }
 
+__u32 classifier_overhead(const struct device *dev)
+{
+	__u32 overhead = 0;
+
+	/* Another version may have its constants in other places. */
+	if (hooks_of(dev) && classifier_is_current(dev->owner))
+		pins_constant(dev->owner,
+			      offsetof(struct classify__rodata, overhead),
+			      &overhead, sizeof(overhead));
+	return overhead;
+}
+
 /*
  * The attachment of one direction: that of the version before, now running our
  * program, or a new one. "old" is the program to go back to, by its pin: to get
@@ -163,7 +175,7 @@ static int attach(const struct device *dev, struct classify *skel)
 	return err;
 }
 
-static struct classify *open_skeleton(unsigned int overhead)
+static struct classify *open_skeleton(__u32 overhead)
 {
 	struct classify *skel = classify__open();
 	const void *elf;
@@ -173,8 +185,7 @@ static struct classify *open_skeleton(unsigned int overhead)
 		return NULL;
 	elf = classify__elf_bytes(&size);
 	skel->rodata->build = pins_build(elf, size);
-	if (overhead)
-		skel->rodata->overhead = overhead;
+	skel->rodata->overhead = overhead;
 	return skel;
 }
 
@@ -228,7 +239,7 @@ static int load(const struct device *dev, struct classify *skel)
 	       classify__load(skel) ?: describe(dev, skel);
 }
 
-int classifier_attach(const struct device *dev, unsigned int overhead)
+int classifier_attach(const struct device *dev, __u32 overhead)
 {
 	int hooks = hooks_of(dev);
 	struct classify *skel;

@@ -16,7 +16,7 @@ struct device;
  * one of its hooks alone. Returns 1 if any version was attached to this device
  * before, 0 if none was, or -errno; on error nothing has changed.
  */
-int classifier_attach(const struct device *dev, unsigned int overhead);
+int classifier_attach(const struct device *dev, __u32 overhead);
 
 /* Detach what is pinned there. */
 int classifier_detach(const char *owner);
@@ -26,6 +26,9 @@ int classifier_ifindex(const char *owner);
 
 /* Did this version attach it? With whatever overhead. */
 bool classifier_is_current(const char *owner);
+
+/* By which it goes on this device, 0 unless this version attached it there. */
+__u32 classifier_overhead(const struct device *dev);
 
 /* The id of the program that it has on this hook, 0 if that is unknown. */
 __u32 classifier_program(const char *owner, bool egress);

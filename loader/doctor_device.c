@@ -10,6 +10,7 @@
 #include "manager.h"
 #include "qdisc.h"
 #include "reason.h"
+#include "sched.h"
 #include "tcx.h"
 
 static void look_at_link(json_t *findings, const struct device *dev)
@@ -49,6 +50,26 @@ static void not_attached(json_t *findings, const struct device *dev, int at)
 	finding_fix(findings, "vsfq attach %s", dev->name);
 }
 
+/* What cannot be seen into, which the machine's part tells, passes for ours. */
+static void look_at_vsfq(json_t *findings, const struct device *dev,
+			 const struct qdisc *q, bool attached)
+{
+	__u32 overhead = attached ? classifier_overhead(dev) : 0;
+
+	if (!sched_made(q, 0)) {
+		finding_add(findings, FINDING_WARNING, dev->name,
+			    "its qdisc is of another version of vsfq");
+		finding_fix(findings, "vsfq attach %s", dev->name);
+	} else if (!sched_made(q, overhead)) {
+		finding_add(findings, FINDING_WARNING, dev->name,
+			    "its qdisc goes by another overhead than its classifier");
+		finding_fix(findings, "vsfq attach %s", dev->name);
+	} else {
+		finding_add(findings, FINDING_OK, dev->name,
+			    "its root qdisc is vsfq");
+	}
+}
+
 /* The kernel's own choice of a qdisc has no handle. */
 static void look_at_qdisc(json_t *findings, const struct device *dev,
 			  bool attached)
@@ -58,8 +79,7 @@ static void look_at_qdisc(json_t *findings, const struct device *dev,
 	if (qdisc_read(dev->ifindex, &q))
 		return;
 	if (qdisc_is_vsfq(&q)) {
-		finding_add(findings, FINDING_OK, dev->name,
-			    "its root qdisc is vsfq");
+		look_at_vsfq(findings, dev, &q, attached);
 	} else if (attached) {
 		finding_add(findings, FINDING_PROBLEM, dev->name,
 			    "attached, but its root qdisc is \"%s\": something else replaced vsfq",

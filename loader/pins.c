@@ -299,13 +299,25 @@ static int read_constants(const char *owner, char value[MAX_RODATA])
 	return ret;
 }
 
+int pins_constant(const char *owner, size_t offset, void *value, size_t size)
+{
+	static char theirs[MAX_RODATA];
+	int ret = read_constants(owner, theirs);
+
+	if (ret < 0)
+		return ret;
+	if (ret < (int)(offset + size))
+		return -EPROTO;
+	memcpy(value, theirs + offset, size);
+	return 0;
+}
+
 bool pins_built(const char *owner, size_t offset, const void *elf, size_t size)
 {
-	__u64 build = pins_build(elf, size);
-	static char theirs[MAX_RODATA];
+	__u64 theirs;
 
-	return read_constants(owner, theirs) >= (int)(offset + sizeof(build)) &&
-	       !memcmp(theirs + offset, &build, sizeof(build));
+	return !pins_constant(owner, offset, &theirs, sizeof(theirs)) &&
+	       theirs == pins_build(elf, size);
 }
 
 bool pins_same(const char *owner, const struct bpf_map *rodata)

@@ -79,6 +79,9 @@ bool pins_same(const char *owner, const struct bpf_map *rodata);
 
 __u64 pins_build(const void *elf, size_t size);
 
+/* One of these constants: what is at "offset". Returns 0 or -errno. */
+int pins_constant(const char *owner, size_t offset, void *value, size_t size);
+
 /*
  * Are the pinned programs those of this object file, whatever their other
  * constants? "offset" is where "build" is among these.

@@ -56,21 +56,26 @@ static int replace(struct vsfq *skel)
 {
 	int err = sched_unregister();
 
-	return err ?: register_and_pin(skel) ?: SCHED_REPLACED;
+	return err ?: register_and_pin(skel) ?: SCHED_BEFORE;
 }
 
-static struct vsfq *open_skeleton(unsigned int overhead)
+static __u64 our_build(void)
 {
-	struct vsfq *skel = vsfq__open();
 	const void *elf;
 	size_t size;
 
+	elf = vsfq__elf_bytes(&size);
+	return pins_build(elf, size);
+}
+
+static struct vsfq *open_skeleton(__u32 overhead)
+{
+	struct vsfq *skel = vsfq__open();
+
 	if (!skel)
 		return NULL;
-	elf = vsfq__elf_bytes(&size);
-	skel->rodata->build = pins_build(elf, size);
-	if (overhead)
-		skel->rodata->overhead = overhead;
+	skel->rodata->build = our_build();
+	skel->rodata->overhead = overhead;
 	return skel;
 }
 
@@ -88,7 +93,7 @@ static int register_skeleton(struct vsfq *skel)
 	int err;
 
 	if (other && pins_same(PINS_QDISC, skel->maps.rodata))
-		return SCHED_OURS;
+		return SCHED_BEFORE;
 	err = policy_map_share(skel->maps.policy) ?:
 	      events_share(skel->maps.events);
 	if (!err && other)
@@ -99,7 +104,7 @@ static int register_skeleton(struct vsfq *skel)
 	return other ? replace(skel) : register_and_pin(skel) ?: SCHED_NEW;
 }
 
-int sched_register(unsigned int overhead)
+int sched_register(__u32 overhead)
 {
 	struct vsfq *skel;
 	int err;
@@ -149,4 +154,16 @@ int sched_read(const struct qdisc *q, struct vsfq_queue *stats)
 	err = bpf_map_lookup_elem(fd, &key, stats);
 	close(fd);
 	return err;
+}
+
+int sched_made(const struct qdisc *q, __u32 overhead)
+{
+	struct vsfq_queue queue;
+	int err = sched_read(q, &queue);
+
+	/* Made by who had another map, or another form of it. */
+	if (err == -ENOENT || err == -EPROTO)
+		return 0;
+	return err ?: queue.build == our_build() &&
+		      (!overhead || queue.overhead == overhead);
 }

@@ -9,16 +9,17 @@
 #include "qdisc.h"
 
 enum sched_state {
-	SCHED_OURS,		/* this version was registered before */
-	SCHED_NEW,		/* registered now */
-	SCHED_REPLACED,		/* registered now, in place of another version */
+	SCHED_BEFORE,		/* it was, maybe as another version */
+	SCHED_NEW,		/* nothing was */
 };
 
 /*
- * Register the qdisc unless it is; an overhead of 0 is the default. Returns enum sched_state, or -errno:
- * -ENODATA: the kernel has no BTF, -EPROTONOSUPPORT: it has no BPF qdiscs.
+ * Register this version of the qdisc, with this overhead for those that are made
+ * from now on, unless it is. Returns what was registered before, enum
+ * sched_state, or -errno: -ENODATA: the kernel has no BTF, -EPROTONOSUPPORT: it
+ * has no BPF qdiscs.
  */
-int sched_register(unsigned int overhead);
+int sched_register(__u32 overhead);
 
 /* Did this version register it? With whatever overhead. */
 bool sched_is_current(void);
@@ -28,5 +29,12 @@ int sched_unregister(void);
 
 /* The statistics of a qdisc: -ENOENT if it is not one of the pinned. */
 int sched_read(const struct qdisc *q, struct vsfq_queue *stats);
+
+/*
+ * Did this version make this qdisc, with this overhead? 0 stands for any.
+ * Returns 1, 0 or -errno. What is registered does not tell: a qdisc keeps the
+ * code that it was made with.
+ */
+int sched_made(const struct qdisc *q, __u32 overhead);
 
 #endif

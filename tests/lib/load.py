@@ -60,6 +60,13 @@ def attach_all(t, vm):
           limit=300)
 
 
+def make_other_version(t, vm):
+    """A program with other BPF code in it, though it does the same."""
+    t.run(vm, "sed 's/return map ? bpf_map_lookup/return mop ? bpf_map_lookup/'"
+          " %s > /run/other && chmod +x /run/other" % VSFQ)
+    t.cleanup(vm, "rm /run/other")
+
+
 def serve(bed, port=5000):
     """Start the server in the host; it ends with the bed."""
     job = bed.host.start("exec %s server --port %d" % (VSLOAD, port), 86400)

@@ -7,7 +7,7 @@ import re
 import prometheus
 import session
 from findings import findings, finds
-from load import GUEST_DEV, HOST_DEV, attach_all
+from load import GUEST_DEV, HOST_DEV, attach_all, make_other_version
 
 BED = "pair"
 
@@ -117,21 +117,15 @@ def test_doctor(t):
     t.run(vm, "ls %s/@qdisc" % PINS, status=2)
 
 
-def make_other_version(t, vm):
-    """A program with other BPF code in it, though it does the same."""
-    t.run(vm, "sed 's/return map ? bpf_map_lookup/return mop ? bpf_map_lookup/'"
-          " %s > /run/other && chmod +x /run/other" % VSFQ)
-    t.cleanup(vm, "rm /run/other")
-
-
 def test_doctor_other_version(t):
     vm = t.bed.guest
     attach_all(t, vm)
     make_other_version(t, vm)
     output = doctor(t, vm, 0, "/run/other")
     finds(t, output, "warning", "qdisc", "another version", "vsfq attach all")
-    finds(t, output, "warning", GUEST_DEV, "another version",
-          "vsfq attach " + GUEST_DEV)
+    for what in "attached by another version", "its qdisc is of another":
+        finds(t, output, "warning", GUEST_DEV, what,
+              "vsfq attach " + GUEST_DEV)
 
 
 def counters(value, path=""):

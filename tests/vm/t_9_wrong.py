@@ -5,8 +5,8 @@ somebody has too little privilege. A guest is who has opened /dev/vhost-vsock.""
 import json
 import re
 
-from findings import finds
-from load import HOST_DEV, VSFQ
+from findings import findings, finds
+from load import HOST_DEV, VSFQ, make_other_version
 
 BED = "host"
 
@@ -158,6 +158,84 @@ def test_device_goes(t):
     t.equal(json.loads(t.host(VSFQ + " -j show"))[0]["attached"], True,
             "the other guest's device")
     t.host("%s detach all && ! ls %s" % (VSFQ, PINS))
+
+
+def two_guests(t):
+    """Return the names of their devices."""
+    for cid in 77, 78:
+        start_guest(t, cid)
+    return t.host("ls /sys/class/net | grep vhost-vsock").split()
+
+
+def well(t, dev, program=VSFQ):
+    """What doctor says of a device that is attached, but down."""
+    output = t.host(program + " doctor")
+    finds(t, output, "ok", dev, "attached by this version")
+    finds(t, output, "ok", dev, "its root qdisc is vsfq")
+    said = findings(output)["warning", dev]
+    t.check(len(said) == 1 and "down" in said[0], output)
+
+
+def test_device_by_device(t):
+    """Each gets the code of the version that attaches it, in its classifier
+    and its qdisc, also when another one had it already."""
+    clean(t)
+    one, two = two_guests(t)
+    make_other_version(t, t.bed.host)
+    t.host(VSFQ + " attach all")
+    t.host("/run/other attach " + one)
+    well(t, one, "/run/other")
+    for what in "attached by another", "its qdisc is of another version":
+        finds(t, t.host("/run/other doctor"), "warning", two, what,
+              "(try: vsfq attach %s)" % two)
+    t.host("/run/other attach " + two)
+    for dev in one, two:
+        well(t, dev, "/run/other")
+
+
+def overheads(t):
+    """Those of the qdiscs that are there."""
+    return sorted(re.findall(r'"overhead": *(\d+)', t.host(
+        "%s map dump pinned %s/@qdisc/queues" % (t.tool("bpftool"), PINS))))
+
+
+def test_overhead(t):
+    """A device keeps the one it was given until it is given another."""
+    clean(t)
+    one, two = two_guests(t)
+    t.host("{0} attach -o 5000 {1}; {0} attach {2}".format(VSFQ, one, two))
+    t.equal(overheads(t), ["16384", "5000"], "overheads")
+    before = t.host("tc qdisc show")
+    t.host(VSFQ + " attach all")
+    t.equal(t.host("tc qdisc show"), before, "qdiscs")
+    for dev in one, two:
+        well(t, dev)
+    # By what was registered last, which was for the other one.
+    t.host("%s attach %s; tc qdisc del dev %s root; "
+           "tc qdisc add dev %s root vsfq" % (VSFQ, two, one, one))
+    t.equal(overheads(t), ["16384", "16384"], "overheads")
+    finds(t, t.host(VSFQ + " doctor"), "warning", one, "another overhead",
+          "(try: vsfq attach %s)" % one)
+    t.host("%s attach all" % VSFQ)
+    t.equal(overheads(t), ["16384", "5000"], "overheads")
+    t.host("%s attach -o 16384 all" % VSFQ)
+    t.equal(overheads(t), ["16384", "16384"], "overheads")
+
+
+def test_no_room(t):
+    """A device whose qdisc cannot be replaced stays attached as it was."""
+    vm = t.bed.host
+    clean(t)
+    start_guest(t)
+    t.host(VSFQ + " attach all")
+    each = "for n in $(seq 255); do echo %s; done | "
+    t.cleanup(vm, "ip link del group 77")
+    t.host(each % "link add vsfqd$n group 77 type dummy" + "ip -batch - && " +
+           each % "qdisc add dev vsfqd$n root vsfq" + "tc -batch -", limit=300)
+    said = t.host(VSFQ + " attach -o 5000 all", status=1)
+    t.check(said.startswith('vsfq: cannot attach "%s": ' % HOST_DEV) and
+            said.count("\n") == 1, said)
+    t.equal(attached(t, ""), {HOST_DEV: (True, "vsfq")}, "what is attached")
 
 
 def attached(t, inside):
