@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "finding.h"
+#include "printable.h"
 
 static const char * const levels[] = {
 	[FINDING_OK] = "ok",
@@ -11,12 +12,12 @@ static const char * const levels[] = {
 	[FINDING_PROBLEM] = "problem",
 };
 
-static json_t *json_text(const char *format, va_list ap)
+static json_t *format_text(const char *format, va_list ap)
 {
 	char text[512];
 
 	vsnprintf(text, sizeof(text), format, ap);
-	return json_string(text);
+	return printable(text);
 }
 
 void finding_add(json_t *findings, enum finding_level level,
@@ -26,10 +27,10 @@ void finding_add(json_t *findings, enum finding_level level,
 
 	va_start(ap, format);
 	json_array_append_new(findings,
-			      json_pack("{s:s, s:s, s:o, s:n}",
+			      json_pack("{s:s, s:o, s:o, s:n}",
 					"level", levels[level],
-					"about", about,
-					"finding", json_text(format, ap),
+					"about", printable(about),
+					"finding", format_text(format, ap),
 					"fix"));
 	va_end(ap);
 }
@@ -40,7 +41,7 @@ void finding_fix(json_t *findings, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	json_object_set_new(last, "fix", json_text(format, ap));
+	json_object_set_new(last, "fix", format_text(format, ap));
 	va_end(ap);
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "log.h"
+#include "printable.h"
 #include "vsfq.h"
 
 static int verbosity;
@@ -38,7 +39,7 @@ int complain(const struct options *opt, const char *format, ...)
 		fprintf(stderr, "vsfq: %s\n", text);
 		return EXIT_FAILED;
 	}
-	json = json_pack("{s:s}", "error", text);
+	json = json_pack("{s:o}", "error", printable(text));
 	json_dumpf(json, stdout, JSON_ENCODE_ANY);
 	putchar('\n');
 	json_decref(json);

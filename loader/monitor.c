@@ -14,6 +14,7 @@
 #include "guest.h"
 #include "pins.h"
 #include "policy_words.h"
+#include "printable.h"
 #include "reason.h"
 #include "report.h"
 #include "stop.h"
@@ -97,8 +98,8 @@ static void print_json(const struct vsfq_event *e, const char *time)
 {
 	const struct vsfq_flow_key *f = &e->flow;
 	json_t *event = json_pack(
-		"{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s*}",
-		"time", time, "device", e->device,
+		"{s:s, s:o, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s*}",
+		"time", time, "device", printable(e->device),
 		"direction", policy_word(policy_directions, e->direction),
 		"type", policy_word(policy_types, f->type),
 		"event", what(e),

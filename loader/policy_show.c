@@ -6,6 +6,7 @@
 #include "policy.h"
 #include "policy_show.h"
 #include "print.h"
+#include "printable.h"
 #include "vsfq.h"
 
 static void show_json(const struct options *opt,
@@ -19,7 +20,8 @@ static void show_json(const struct options *opt,
 	if (policy)
 		policy_print(policy, file);
 	fclose(file);
-	json = json_pack("{s:s?}", "policy", policy ? text : NULL);
+	/* A cgroup may have any name. */
+	json = json_pack("{s:o?}", "policy", policy ? printable(text) : NULL);
 	print_json(opt, json);
 	json_decref(json);
 	free(text);

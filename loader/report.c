@@ -11,6 +11,7 @@
 #include "driver.h"
 #include "guest.h"
 #include "policy_map.h"
+#include "printable.h"
 #include "qdisc.h"
 #include "report.h"
 #include "sched.h"
@@ -303,8 +304,8 @@ static json_t *json_device(const struct device *dev, bool statistics)
 	struct qdisc q;
 	json_t *device;
 
-	device = json_pack("{s:s, s:i, s:b, s:b, s:s, s:s*}",
-			   "device", dev->name, "ifindex", dev->ifindex,
+	device = json_pack("{s:o, s:i, s:b, s:b, s:s, s:s*}",
+			   "device", printable(dev->name), "ifindex", dev->ifindex,
 			   "up", dev->up, "attached", attached,
 			   "port", dev->port, "guest",
 			   guest_of_port(dev->port));

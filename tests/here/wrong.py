@@ -138,6 +138,40 @@ JSON = {"version": dict, "doctor": list, "policy show": dict, "show": dict,
         "policy nosuch": dict, "nosuch": dict, "-x": dict}
 
 
+def test_not_utf8(t):
+    """A name that JSON cannot tell is told as far as it can, whole or cut."""
+    for name, said in ((b"\xe4.conf", "?.conf"),
+                       ("\u00e4\u20ac\U0001f600".encode() + b"\xff\xe2\x82.",
+                        "\u00e4\u20ac\U0001f600???.")):
+        status, output = t.machine("%s -j check $'/no/%s'" % (
+            VSFQ, "".join("\\x%02x" % b for b in name)))
+        t.equal((status, json.loads(output)), (
+            FAILED, {"error": "/no/%s: No such file or directory" % said}),
+            "%r" % name)
+    for length in range(480, 520):
+        status, output = t.machine("%s -j attach %s" % (
+            VSFQ, "\u20ac" * (length // 3) + "a" * (length % 3)))
+        t.check("attach" in json.loads(output)["error"], output)
+
+
+def test_cgroup_not_utf8(t):
+    """Nor does the name of a cgroup keep a policy from being shown."""
+    with tempfile.TemporaryDirectory() as top:
+        p = Policies(t, top)
+        p.write("one", ANYWHERE)
+        p.needs_maps()
+        output = p.run(
+            "mount -t cgroup2 none /sys/fs/cgroup || exit 77",
+            "name=$(printf 'vsfq\\344'); mkdir /sys/fs/cgroup/$name || exit 77",
+            "echo \"rule { direction = out cgroup = '/$name' verdict = drop }\""
+            " > odd; vsfq apply odd; vsfq -j policy show",
+            "vsfq doctor | grep -c 'policy: one of 1 rules'; "
+            "rmdir /sys/fs/cgroup/$name")
+    shown, found = output.splitlines()
+    t.check('cgroup = "/vsfq?"' in json.loads(shown)["policy"], output)
+    t.equal(found, "1", "what doctor found")
+
+
 def test_json(t):
     """Output and errors are each one line of JSON, and nothing besides."""
     for command, kind in JSON.items():
