@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "output.h"
 #include "pins.h"
 #include "vsfq.h"
 
@@ -146,7 +147,7 @@ static bool parse_duration(const char *text, unsigned int *seconds)
 	return true;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	struct options opt = { };
 	int c;
@@ -218,4 +219,21 @@ int main(int argc, char **argv)
 	}
 	log_start(&opt);
 	return run_command(&opt, argv + optind, argc - optind);
+}
+
+/* What could not be written, on a full disk say, is told where it can be. */
+static int finish_output(int ret)
+{
+	int err = output_flush();
+
+	if (!err)
+		return ret;
+	fprintf(stderr, "vsfq: cannot write \"standard output\": %s\n",
+		strerror(-err));
+	return ret == EXIT_DONE ? EXIT_FAILED : ret;
+}
+
+int main(int argc, char **argv)
+{
+	return finish_output(run(argc, argv));
 }

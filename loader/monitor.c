@@ -12,6 +12,7 @@
 #include "../bpf/event.h"
 #include "events.h"
 #include "guest.h"
+#include "output.h"
 #include "pins.h"
 #include "policy_words.h"
 #include "printable.h"
@@ -150,7 +151,7 @@ static int print_event(void *data, void *event, size_t size)
 		print_json(event, time);
 	else
 		print_text(event, time);
-	return fflush(stdout) ? -errno : 0;
+	return output_flush();
 }
 
 /* Until a signal, what was sent before it included, or an error. */
@@ -210,6 +211,7 @@ int command_monitor(const struct options *opt, char **arguments)
 	pins_lock();
 	events_forget();
 	pins_cleanup();
-	return err ? complain(opt, "cannot monitor any more: %s",
-			      strerror(-err)) : EXIT_DONE;
+	return err && !output_flush() ?
+	       complain(opt, "cannot monitor any more: %s", strerror(-err)) :
+	       EXIT_DONE;
 }

@@ -6,6 +6,7 @@
 
 #include "delay.h"
 #include "device.h"
+#include "output.h"
 #include "reason.h"
 #include "report.h"
 #include "top.h"
@@ -79,8 +80,7 @@ static int next_screen(const struct options *opt, const char *which,
 	print_screen(&now, before);
 	top_free(before);
 	*before = now;
-	return fflush(stdout) ? complain(opt, "cannot write \"standard output\": %s",
-					 strerror(errno)) : EXIT_DONE;
+	return output_flush() ? EXIT_FAILED : EXIT_DONE;
 }
 
 static int batch(const struct options *opt, const char *which)

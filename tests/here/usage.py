@@ -2,6 +2,7 @@
 """What our programs say to a command line, and to one that is wrong."""
 
 import json
+import tempfile
 
 from program import DONE, FAILED, USAGE, VSFQ, VSLOAD, complains
 
@@ -81,6 +82,22 @@ def test_vsfq_error_as_json(t):
     status, output = t.machine(VSFQ + " -j show nosuchdev0")
     t.equal(status, FAILED, "exit status")
     t.check("nosuchdev0" in json.loads(output)["error"], output)
+
+
+def test_vsfq_no_space(t):
+    """What cannot be written is no success, and told where it can be."""
+    with tempfile.NamedTemporaryFile("w") as f:
+        f.write("default-in = reject\n")
+        f.flush()
+        for command in ("help", "-h", "version", "-j version", "doctor",
+                        "-j doctor", "policy show", "-j policy show",
+                        "check -s " + f.name, "-j show nosuchdev0",
+                        "-j top -b -c 9 -d 0.1", "metrics"):
+            status, output = t.machine("%s %s > /dev/full" % (VSFQ, command))
+            t.equal(status, FAILED, "status of " + command)
+            t.check(output.startswith(
+                'vsfq: cannot write "standard output": ') and
+                output.count("\n") == 1, "%s: %s" % (command, output))
 
 
 def test_vsfq_help(t):
