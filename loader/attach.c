@@ -14,6 +14,31 @@
 #include "sched.h"
 #include "vsfq.h"
 
+/* By a name of its own: one may read like that of another, see owner.h. */
+static bool can_be_pinned(const struct device *dev)
+{
+	char name[IFNAMSIZ];
+
+	owner_name(dev->owner, name);
+	return pins_names_device(dev->owner) && !strcmp(name, dev->name);
+}
+
+/* Drop those that cannot; EXIT_FAILED after messages about them. */
+static int refuse_names(const struct options *opt, struct devices *list)
+{
+	int i, count = 0, ret = EXIT_DONE;
+
+	for (i = 0; i < list->count; i++) {
+		if (can_be_pinned(&list->device[i]))
+			list->device[count++] = list->device[i];
+		else
+			ret = complain(opt, "cannot attach \"%s\": no device of such a name can be pinned (try: ip link set it name ...)",
+				       list->device[i].name);
+	}
+	list->count = count;
+	return ret;
+}
+
 /*
  * What a device was given it keeps, whatever the others get: so that to attach
  * all says nothing about it.
@@ -82,11 +107,14 @@ static void undo(int sched)
 int command_attach(const struct options *opt, char **arguments)
 {
 	static struct devices list;
-	int ret, err, sched;
+	int ret, err, sched, refused;
 
 	ret = choose_devices(opt, "attach", arguments[0], &list);
 	if (ret != EXIT_DONE)
 		return ret;
+	refused = refuse_names(opt, &list);
+	if (!list.count)
+		return refused;
 	/* Before anything is attached: this kernel may have no such qdiscs. */
 	sched = sched_is_current() ? SCHED_BEFORE :
 		sched_register(opt->overhead ?: VSFQ_OVERHEAD);
@@ -99,5 +127,5 @@ int command_attach(const struct options *opt, char **arguments)
 			       reason(err));
 	if (ret != EXIT_DONE)
 		undo(sched);
-	return ret;
+	return ret ?: refused;
 }

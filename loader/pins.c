@@ -340,7 +340,7 @@ bool pins_exist(const char *owner)
 
 bool pins_names_device(const char *owner)
 {
-	return *owner && *owner != '.' && *owner != '@' && !strchr(owner, '/');
+	return *owner && *owner != '@' && !strpbrk(owner, "./");
 }
 
 int pins_each(int (*visit)(const char *owner, void *data), void *data)

@@ -92,7 +92,7 @@ bool pins_exist(const char *owner);
 
 /*
  * Can it be a device's? What is given by a user may be one of the directories
- * above, or lead out of them.
+ * above, or lead out of them, or have a dot, which the file system refuses.
  */
 bool pins_names_device(const char *owner);
 

@@ -120,6 +120,28 @@ def test_other_kernel(t):
             "'%s': No such file or directory\n" % PINS, "output")
 
 
+def test_names(t):
+    """A device that no pins could be told of is refused for its name, before
+    anything is done."""
+    if not os.access("/dev/net/tun", os.W_OK):
+        t.skip("this machine has no tun")
+    with tempfile.TemporaryDirectory() as top:
+        p = Policies(t, top)
+        p.write("one", ANYWHERE)
+        p.needs_maps()
+        names = "@qdisc", "@3", "vsock.5", ".vsock"
+        for name in names:
+            output = p.run("$here/tests/sight/fake.py %s || exit 77" % name,
+                           "vsfq attach all; echo $?; vsfq attach %s; "
+                           "echo $?; vsfq detach %s; echo $?; ls %s" %
+                           (name, name, PINS), namespaces="-mn")
+            said = 'vsfq: cannot attach "%s": no device of such a name can ' \
+                "be pinned (try: ip link set it name ...)\n1\n" % name
+            t.equal(output, 2 * said + 'vsfq: cannot detach "%s": not '
+                    "attached\n1\nls: cannot access '%s': No such file or "
+                    "directory\n" % (name, PINS), "output for " + name)
+
+
 def test_no_device(t):
     """None of this kind is there, as on a kernel without the patches."""
     for command in "attach all", "show", "show -sd 0.1":

@@ -238,6 +238,19 @@ def test_no_room(t):
     t.equal(attached(t, ""), {HOST_DEV: (True, "vsfq")}, "what is attached")
 
 
+def test_name(t):
+    """A device whose name reads like one in another namespace is refused."""
+    clean(t)
+    start_guest(t)
+    t.cleanup(t.bed.host, "ip link set dev vsock@5 name " + HOST_DEV)
+    t.host("ip link set dev %s name vsock@5" % HOST_DEV)
+    for argument in "vsock@5", "all":
+        t.check(t.host("%s attach %s" % (VSFQ, argument), status=1).startswith(
+            'vsfq: cannot attach "vsock@5": no device of such a name'),
+                argument)
+    t.host("ls " + PINS, status=2)
+
+
 def attached(t, inside):
     """Of each device of a namespace: is it, and what is its root qdisc?"""
     return {d["device"]: (d["attached"], d["qdisc"]["kind"]) for d in
