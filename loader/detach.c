@@ -109,13 +109,12 @@ static int detach_named(const struct options *opt, const char *name)
 /* The last one out: nobody can make, and nobody has, a vsfq qdisc any more. */
 static int unregister_unused(void)
 {
-	bool used = pins_any();
-	int err = 0;
+	int err, used = pins_any() ? 1 : sched_used();
 
-	if (!used)
-		err = qdisc_any(&used);
-	if (!err && !used)
-		err = sched_unregister();
+	/* Where we cannot tell, what is registered stays so. */
+	if (used)
+		return used < 0 ? used : 0;
+	err = sched_unregister();
 	return err == -ENOENT ? 0 : err;
 }
 

@@ -84,16 +84,6 @@ static int root_qdisc(const struct nlmsghdr *nlh, void *data)
 	return MNL_CB_OK;
 }
 
-static int vsfq_qdisc(const struct nlmsghdr *nlh, void *data)
-{
-	bool *any = data;
-	struct qdisc q;
-
-	read_qdisc(nlh, &q);
-	*any |= qdisc_is_vsfq(&q);
-	return MNL_CB_OK;
-}
-
 /* "q" is then what "cb" made of it, or of none. */
 static int dump_qdiscs(int ifindex, mnl_cb_t cb, struct qdisc *q)
 {
@@ -131,15 +121,6 @@ int qdisc_filters(int ifindex, bool *any)
 
 	*any = q.parent == TC_H_CLSACT;
 	return err;
-}
-
-int qdisc_any(bool *any)
-{
-	char buffer[RTNL_BUFFER];
-
-	*any = false;
-	return rtnl_talk(qdisc_request(buffer, RTM_GETQDISC, NLM_F_DUMP, 0),
-			 vsfq_qdisc, any);
 }
 
 /*

@@ -27,9 +27,6 @@ int qdisc_detach(int ifindex);
 /* Read the root: an empty kind if there is none. */
 int qdisc_read(int ifindex, struct qdisc *q);
 
-/* Is there any qdisc of kind vsfq in this network namespace? */
-int qdisc_any(bool *any);
-
 /* Is there one that only holds filters of tc, clsact or ingress? */
 int qdisc_filters(int ifindex, bool *any);
 

@@ -167,3 +167,20 @@ int sched_made(const struct qdisc *q, __u32 overhead)
 	return err ?: queue.build == our_build() &&
 		      (!overhead || queue.overhead == overhead);
 }
+
+int sched_used(void)
+{
+	struct vsfq_queue_key key;
+	int err, fd = pins_open(PINS_QDISC, "queues");
+
+	/* Without it none can be made any more either. */
+	if (fd == -ENOENT)
+		return 0;
+	if (fd < 0)
+		return fd;
+	err = bpf_map_get_next_key(fd, NULL, &key);
+	close(fd);
+	if (err == -ENOENT)
+		return 0;
+	return err ?: 1;
+}

@@ -31,6 +31,12 @@ int sched_unregister(void);
 int sched_read(const struct qdisc *q, struct vsfq_queue *stats);
 
 /*
+ * Is there any qdisc of this kind, in whatever network namespace? Returns 1, 0 or
+ * -errno. Of those that another version made it knows if that had the same map.
+ */
+int sched_used(void);
+
+/*
  * Did this version make this qdisc, with this overhead? 0 stands for any.
  * Returns 1, 0 or -errno. What is registered does not tell: a qdisc keeps the
  * code that it was made with.

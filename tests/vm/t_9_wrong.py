@@ -257,6 +257,24 @@ def attached(t, inside):
             json.loads(t.host(inside + VSFQ + " -j show"))}
 
 
+def test_qdisc_elsewhere(t):
+    """The qdisc stays registered for one that somebody made in another network
+    namespace, until that is gone."""
+    vm = t.bed.host
+    clean(t)
+    start_guest(t)
+    t.host("ip netns add a")
+    t.cleanup(vm, "ip netns del a")
+    inside = "nsenter --net=/run/netns/a "
+    t.host("{0} attach all && {1}ip link add vsfqd0 type dummy && "
+           "{1}tc qdisc add dev vsfqd0 root vsfq && {0} detach all".format(
+               VSFQ, inside))
+    t.equal(t.host("ls " + PINS), "@events\n@policy\n@qdisc\n",
+            "what is pinned")
+    t.host("{1}ip link del vsfqd0 && {0} detach all".format(VSFQ, inside))
+    t.host("ls " + PINS, status=2)
+
+
 def test_namespaces(t):
     """Two network namespaces have a device of one name, as two pods do: each is
     attached and detached by itself, and what is left of one by any."""
