@@ -50,10 +50,13 @@ static int try_lock(void)
 	return err;
 }
 
-int events_listen(int *lock)
+int events_listen(int *lock, const sigset_t *signals)
 {
-	int changing = pins_lock(), fd = open_ring();
+	int fd, changing = pins_lock_or_stop(signals);
 
+	if (changing == -EINTR)
+		return changing;
+	fd = open_ring();
 	if (fd >= 0)
 		*lock = try_lock();
 	close(changing);

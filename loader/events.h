@@ -7,6 +7,8 @@
 #ifndef LOADER_EVENTS_H
 #define LOADER_EVENTS_H
 
+#include <signal.h>
+
 struct bpf_map;
 
 /* Let the map of an object that is not loaded yet be the one of all. */
@@ -14,9 +16,10 @@ int events_share(struct bpf_map *map);
 
 /*
  * A descriptor of the ring; it has one reader at a time: -EBUSY if there is
- * another. The ring is kept for the reader until *lock is closed.
+ * another. The ring is kept for the reader until *lock is closed. -EINTR: a
+ * signal that this mask lets in came before.
  */
-int events_listen(int *lock);
+int events_listen(int *lock, const sigset_t *signals);
 
 /* Remove the pin, unless programs use the ring or somebody listens. */
 void events_forget(void);

@@ -200,7 +200,9 @@ int command_monitor(const struct options *opt, char **arguments)
 		return EXIT_USAGE;
 	}
 	stop_on_signals(&signals);
-	fd = events_listen(&lock);
+	fd = events_listen(&lock, &signals);
+	if (fd == -EINTR)
+		return EXIT_DONE;
 	if (fd < 0)
 		return complain(opt, "cannot monitor: %s", fd == -EBUSY ?
 				"another vsfq monitor is running" :
@@ -208,6 +210,8 @@ int command_monitor(const struct options *opt, char **arguments)
 	err = print_events(opt, arguments[0], fd, &signals);
 	close(fd);
 	close(lock);
+	/* Who asks twice does not want to wait for what others are doing. */
+	stop_no_more(&signals);
 	pins_lock();
 	events_forget();
 	pins_cleanup();

@@ -5,18 +5,23 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "pins.h"
+#include "stop.h"
 
 #define BPFFS		"/sys/fs/bpf"
 #define TOP		BPFFS "/vsfq"
+#define LOCK		"/run/vsfq.lock"
+#define LOCK_NSECS	100000000
 #define STAGING		"@new"
 #define LEAVING		"@old"	/* what is being removed */
 #define RODATA		"rodata"	/* a pin may not have a dot */
@@ -111,12 +116,44 @@ bool pins_mounted(void)
 	return !statfs(BPFFS, &fs) && fs.f_type == BPF_FS_MAGIC;
 }
 
+/*
+ * Who shares the file system shares the lock: it is its directory. But who may
+ * read that may lock it, and where everybody may somebody could keep us waiting
+ * for ever: there it is a file of root's.
+ */
+static int open_lock(void)
+{
+	struct stat st;
+	int fd = -1;
+
+	if (!stat(BPFFS, &st) && st.st_mode & (S_IRGRP | S_IROTH))
+		fd = open(LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+			  0600);
+	return fd >= 0 ? fd : open(BPFFS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
 int pins_lock(void)
 {
-	int fd = open(BPFFS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = open_lock();
 
 	if (fd >= 0)
 		flock(fd, LOCK_EX);
+	return fd;
+}
+
+/* Not flock() with the signals let in: one could come just before. */
+int pins_lock_or_stop(const sigset_t *signals)
+{
+	const struct timespec moment = { .tv_nsec = LOCK_NSECS };
+	int fd = open_lock();
+
+	while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB)) {
+		ppoll(NULL, 0, &moment, signals);
+		if (stopped()) {
+			close(fd);
+			return -EINTR;
+		}
+	}
 	return fd;
 }
 

@@ -19,6 +19,7 @@
 
 #include <limits.h>
 #include <linux/types.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -54,6 +55,9 @@ bool pins_mounted(void);
  * to who may not even look, and cannot change anything either.
  */
 int pins_lock(void);
+
+/* The same, but -EINTR if a signal of stop.h comes that this mask lets in. */
+int pins_lock_or_stop(const sigset_t *signals);
 
 /* Make an empty staging directory; returns its owner name. */
 int pins_stage(const char **owner);

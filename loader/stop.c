@@ -33,3 +33,10 @@ bool stopped(void)
 {
 	return signalled;
 }
+
+void stop_no_more(const sigset_t *before)
+{
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+	sigprocmask(SIG_SETMASK, before, NULL);
+}

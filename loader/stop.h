@@ -17,4 +17,7 @@ void stop_on_signals(sigset_t *before);
 
 bool stopped(void);
 
+/* From now on SIGINT and SIGTERM end the process, as they did with this mask. */
+void stop_no_more(const sigset_t *before);
+
 #endif

@@ -29,6 +29,17 @@ def test_detach_refused(t):
             t.equal(output, "vsfq: " + answer + NEEDS + "1\n", "output")
 
 
+def test_lock_of_another(t):
+    """Who may read the directory cannot keep root waiting."""
+    with tempfile.TemporaryDirectory() as top:
+        output = policies(t, top).run(
+            "chmod 755 /sys/fs/bpf; mkfifo -m 666 fifo",
+            NOBODY + "flock -F /sys/fs/bpf sh -c 'echo > fifo; exec sleep 60' &",
+            "read line < fifo; timeout 20 $here/build/vsfq apply one; echo $?",
+            "kill $!; stat -c '%a %u' /run/vsfq.lock")
+        t.equal(output, "0\n600 0\n", "output")
+
+
 def test_directory_of_another(t):
     """He could move what is pinned in it out of the way."""
     with tempfile.TemporaryDirectory() as top:
