@@ -92,12 +92,30 @@ static int end_connections(const struct options *opt, const char *path,
 	return EXIT_DONE;
 }
 
+static int change(const struct options *opt, const char *path,
+		  struct vsfq_policy *new, bool same, int lock)
+{
+	int ret = EXIT_DONE;
+
+	if (!same && opt->confirm)
+		ret = write_and_confirm(opt, path, new, lock);
+	else if (!same)
+		ret = write_policy(opt, path, new);
+	if (ret == EXIT_DONE && opt->strict)
+		ret = end_connections(opt, path, new);
+	return ret;
+}
+
+/*
+ * Others need not wait for a file that comes from somebody who types it, nor for
+ * a pager: only who changes something has the lock, and has read by then.
+ */
 int command_apply(const struct options *opt, char **arguments)
 {
 	const char *path = arguments[0] ?: POLICY_FILE, *missing;
 	static struct vsfq_policy new, old;
 	static struct policy_error error;
-	int ret, in_force, lock = pins_lock();
+	int in_force, lock;
 
 	if (policy_parse(path, &new, &error))
 		return complain(opt, "%s", policy_error_text(&error));
@@ -105,6 +123,7 @@ int command_apply(const struct options *opt, char **arguments)
 	if (missing)
 		return complain(opt, "cannot apply \"%s\": there is no cgroup \"%s\"",
 				path, missing);
+	lock = opt->dry_run ? -1 : pins_lock();
 	in_force = policy_map_read(&old);
 	if (in_force < 0)
 		return complain(opt, "cannot read the policy in force: %s",
@@ -112,13 +131,6 @@ int command_apply(const struct options *opt, char **arguments)
 	policy_keep_classes(&new, &old);
 	if (opt->dry_run)
 		return print_change(opt, path, in_force ? &old : NULL, &new);
-	if (in_force && policy_same(&new, &old))
-		ret = EXIT_DONE;
-	else if (opt->confirm)
-		ret = write_and_confirm(opt, path, &new, lock);
-	else
-		ret = write_policy(opt, path, &new);
-	if (ret == EXIT_DONE && opt->strict)
-		ret = end_connections(opt, path, &new);
-	return ret;
+	return change(opt, path, &new, in_force && policy_same(&new, &old),
+		      lock);
 }

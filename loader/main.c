@@ -39,7 +39,7 @@ const struct command commands[] = {
 	{ "apply", "[FILE]", "put the policy of a file in force",
 	  0, 1, false, command_apply },
 	{ "policy", "show|clear", "print the policy in force, or remove it",
-	  1, 1, true, command_policy },
+	  1, 1, false, command_policy },
 	{ "version", "", "the version of this program",
 	  0, 0, false, command_version },
 	{ "help", "", "this text", 0, 0, false, command_help },

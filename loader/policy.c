@@ -22,8 +22,10 @@ static int show(const struct options *opt)
 
 static int clear(const struct options *opt)
 {
-	int err = policy_map_clear();
+	int err;
 
+	pins_lock();
+	err = policy_map_clear();
 	if (err)
 		return complain(opt, "cannot clear the policy: %s",
 				reason(err));

@@ -184,7 +184,11 @@ int policy_map_read(struct vsfq_policy *policy)
 	if (outer < 0)
 		return outer == -ENOENT ? 0 : outer;
 	locked = lock();
-	ret = locked < 0 ? locked : read_in_force(outer, policy);
+	/* It was cleared, and the directory with it, since we opened it. */
+	if (locked == -ENOENT)
+		ret = 0;
+	else
+		ret = locked < 0 ? locked : read_in_force(outer, policy);
 	close(outer);
 	if (locked >= 0)
 		close(locked);

@@ -35,7 +35,7 @@ struct command {
 	const char *help;
 	int min_arguments;
 	int max_arguments;
-	bool changes;			/* one of these at a time */
+	bool changes;			/* all it does is done one at a time */
 	int (*run)(const struct options *opt, char **arguments);
 };
 

@@ -402,6 +402,33 @@ def test_confirm_meanwhile(t):
                  "vsfq %s; kill $!; wait $!; echo $?" % other)
 
 
+def test_nobody_waits(t):
+    """For who reads a file that does not end, or prints to who does not read;
+    and who waits for a change of others can be interrupted."""
+    with tempfile.TemporaryDirectory() as top:
+        p = Policies(t, top)
+        p.write("one", ANYWHERE)
+        p.write("long", 1024 * "rule { local-port = {1000001, 1000003}  "
+                "remote-port = {1000001, 1000003} verdict = accept }\n")
+        p.needs_maps()
+        for waits in ("apply /dev/stdin <&3", "policy show >&4",
+                      "apply -n one >&4"):
+            output = p.run(
+                "vsfq apply long; rm -f in out; mkfifo in out",
+                "exec 3<>in 4<>out",
+                "$here/build/vsfq %s & sleep 0.5" % waits,
+                "kill -0 $! && timeout 20 $here/build/vsfq apply one; echo $?",
+                "kill $!")
+            t.equal(output, "0\n", "status beside " + waits)
+        output = p.run(
+            "chmod 700 /sys/fs/bpf; flock -F /sys/fs/bpf sleep 60 & sleep 0.5",
+            "timeout -k 20 -s INT 1 $here/build/vsfq monitor; echo $?",
+            "timeout 1 $here/build/vsfq apply one; echo $?; kill $!",
+            "ls -d /sys/fs/bpf/vsfq")
+        t.equal(output, "124\n124\nls: cannot access '/sys/fs/bpf/vsfq': No "
+                "such file or directory\n", "output")
+
+
 def test_other_version(t):
     """A version whose policies are of another size is told apart; to clear
     what it left makes way."""
