@@ -85,7 +85,7 @@ static int end_connections(const struct options *opt, const char *path,
 	if (ended < 0)
 		return complain(opt, "\"%s\" is in force, but cannot end every connection that it refuses: %s",
 				path, ended == -EACCES ?
-				"needs CAP_SYS_PTRACE (try: root)" :
+				"needs CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH (try: root)" :
 				reason(ended));
 	if (opt->verbose)
 		fprintf(stderr, "vsfq: ended %d connections\n", ended);

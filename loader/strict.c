@@ -39,7 +39,15 @@ struct search {
 	const struct vsfq_policy *policy;
 	struct vsfq_flow_key key;	/* without the local CID */
 	bool refused;			/* the answer about it */
+	bool denied;			/* some could not be found out */
 	int ended;
+};
+
+/* Who has a connection. */
+struct owner {
+	__u64 cgroup;			/* 0: unknown */
+	bool unknown;			/* a rule asked in vain */
+	bool denied;			/* because we may not */
 };
 
 /* The path of the cgroup of this number, below the mount point; or -errno. */
@@ -70,27 +78,34 @@ static int cgroup_path(__u64 id, char path[PATH_MAX])
 
 static bool in_cgroup_of(void *of, const struct vsfq_cgroup *cgroup)
 {
-	const struct vsfq_flow_stats *stats = of;
 	size_t length = strlen(cgroup->path);
+	struct owner *owner = of;
 	char path[PATH_MAX];
+	int err;
 
-	if (!stats->cgroup || cgroup_path(stats->cgroup, path))
+	err = owner->cgroup ? cgroup_path(owner->cgroup, path) : -ENOENT;
+	if (err) {
+		owner->unknown = true;
+		owner->denied |= err == -EPERM;
 		return false;
+	}
 	return !strcmp(cgroup->path, "/") ||
 	       (!strncmp(path, cgroup->path, length) &&
 		(path[length] == '/' || !path[length]));
 }
 
-static bool refuses(const struct vsfq_policy *p,
-		    const struct vsfq_device_stats *dev,
+/* Where a rule might be about it, or not, it is not for us to end it. */
+static bool refuses(struct search *s, const struct vsfq_device_stats *dev,
 		    const struct vsfq_flow_key *key,
-		    struct vsfq_flow_stats *stats)
+		    const struct vsfq_flow_stats *stats)
 {
-	struct match_owner owner = { .of = stats, .in = in_cgroup_of };
-	__u32 judged = match_rules(p, key, stats->opened, VSFQ_CLASS_STREAM,
-				   dev, &owner, false);
+	struct owner owner = { .cgroup = stats->cgroup };
+	struct match_owner match = { .of = &owner, .in = in_cgroup_of };
+	__u32 judged = match_rules(s->policy, key, stats->opened,
+				   VSFQ_CLASS_STREAM, dev, &match, false);
 
-	return VSFQ_JUDGED_VERDICT(judged) >= VSFQ_REJECT;
+	s->denied |= owner.denied;
+	return !owner.unknown && VSFQ_JUDGED_VERDICT(judged) >= VSFQ_REJECT;
 }
 
 /* Does a connection pass this device, and is it refused? */
@@ -107,7 +122,7 @@ static int ask_device(const char *name, void *data)
 	if (fd >= 0 && flows >= 0 && !bpf_map_lookup_elem(fd, &zero, &dev)) {
 		key.local_cid = dev.local_cid;
 		if (!bpf_map_lookup_elem(flows, &key, &stats))
-			s->refused |= refuses(s->policy, &dev, &key, &stats);
+			s->refused |= refuses(s, &dev, &key, &stats);
 	}
 	close(fd);
 	close(flows);
@@ -196,5 +211,7 @@ int strict_end(const struct vsfq_policy *policy)
 		if (isdigit((unsigned char)entry->d_name[0]))
 			err = look_at_process(&s, entry->d_name) ?: err;
 	closedir(processes);
+	if (!err && s.denied)
+		err = -EACCES;
 	return err ?: s.ended;
 }

@@ -7,8 +7,8 @@ struct vsfq_policy;
 
 /*
  * End the connections through attached devices whose requests this policy would
- * refuse. Returns how many, or -errno: -EACCES, there are processes that this
- * one may not look into.
+ * refuse. Returns how many, or -errno: -EACCES, there are processes or cgroups
+ * that this one may not look into, whose connections stay.
  */
 int strict_end(const struct vsfq_policy *policy);
 

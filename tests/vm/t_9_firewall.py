@@ -260,6 +260,28 @@ def test_strict(t):
             t.run(side, "rm /run/enough")
 
 
+def test_strict_unknown(t):
+    """Who is accepted for a cgroup is not ended by who may not ask for it."""
+    vm, other = t.bed.host, t.bed.guest
+    serve(t, other)
+    attach_all(t, vm)
+    t.run(vm, "mkdir -p /sys/fs/cgroup/vsfq/child")
+    t.cleanup(vm, "rmdir /sys/fs/cgroup/vsfq/child /sys/fs/cgroup/vsfq")
+    t.cleanup(vm, "rm -f /run/enough")
+    job = hold(t, vm, other, OPEN, "echo $BASHPID > "
+               "/sys/fs/cgroup/vsfq/child/cgroup.procs;")
+    apply(t, vm, "default-out = reject\n"
+          "rule { direction = out  cgroup = /vsfq  verdict = accept }")
+    strict = VSFQ + " -v -S apply /run/policy.conf"
+    said = t.run(vm, "setpriv --bounding-set=-dac_read_search,-sys_admin " +
+                 strict, status=1)
+    t.check("CAP_DAC_READ_SEARCH" in said, said)
+    t.equal(t.run(vm, strict), "vsfq: ended 0 connections\n", "output")
+    t.run(vm, "touch /run/enough")
+    t.equal(job.wait(), 0, "status of the connection: " + job.output)
+    t.run(vm, VSFQ + " policy clear")
+
+
 def test_many_flows(t):
     """A hundred thousand pairs of sockets: the table forgets the oldest, sums
     are right, and who is new is counted, judged and answered."""
