@@ -211,25 +211,34 @@ static int describe(const struct device *dev, struct classify *skel)
 }
 
 /*
+ * All of them or, if one has another form now, none: a connection that one table
+ * has and another one does not would never be counted down there.
+ */
+static int share_all(const char *owner, struct bpf_map **maps, int count)
+{
+	int i, err = 0;
+
+	for (i = 0; !err && i < count; i++)
+		err = pins_fits(owner, maps[i]);
+	for (i = 0; !err && i < count; i++)
+		err = pins_share(owner, maps[i]);
+	return err == -EPROTO || err == -ENOENT ? 0 : err;
+}
+
+/*
  * What the version before has counted goes on, and so does what it knows of
- * flows. A table that has another form now begins anew.
+ * flows. What has another form now begins anew.
  */
 static int keep_counters(const struct device *dev, struct classify *skel)
 {
-	struct bpf_map *maps[] = { skel->maps.device, skel->maps.classes,
-				   skel->maps.flows, skel->maps.connections,
-				   skel->maps.groups };
-	size_t i;
-	int err;
+	struct bpf_map *counted[] = { skel->maps.device, skel->maps.classes,
+				      skel->maps.connections,
+				      skel->maps.groups };
 
 	if (!hooks_of(dev))
 		return 0;
-	for (i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
-		err = pins_share(dev->owner, maps[i]);
-		if (err && err != -EPROTO && err != -ENOENT)
-			return err;
-	}
-	return 0;
+	return share_all(dev->owner, counted, 4) ?:
+	       share_all(dev->owner, &skel->maps.flows, 1);
 }
 
 static int load(const struct device *dev, struct classify *skel)

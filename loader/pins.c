@@ -68,7 +68,7 @@ int pins_open_map(const char *owner, const char *object, size_t value_size)
 	return err;
 }
 
-static int share(struct bpf_map *map, int fd)
+static int compare(const struct bpf_map *map, int fd)
 {
 	struct bpf_map_info info = { };
 	__u32 size = sizeof(info);
@@ -80,7 +80,18 @@ static int share(struct bpf_map *map, int fd)
 	    info.value_size != bpf_map__value_size(map) ||
 	    info.max_entries != bpf_map__max_entries(map))
 		return -EPROTO;
-	return bpf_map__reuse_fd(map, fd);
+	return 0;
+}
+
+int pins_fits(const char *owner, const struct bpf_map *map)
+{
+	int err, fd = pins_open(owner, bpf_map__name(map));
+
+	if (fd < 0)
+		return fd;
+	err = compare(map, fd);
+	close(fd);
+	return err;
 }
 
 int pins_share(const char *owner, struct bpf_map *map)
@@ -89,7 +100,7 @@ int pins_share(const char *owner, struct bpf_map *map)
 
 	if (fd < 0)
 		return fd;
-	err = share(map, fd);
+	err = compare(map, fd) ?: bpf_map__reuse_fd(map, fd);
 	close(fd);
 	return err;
 }

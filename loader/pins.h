@@ -42,9 +42,10 @@ int pins_open_map(const char *owner, const char *object, size_t value_size);
 
 /*
  * Let a map of an object that is not loaded yet be the one that is pinned under
- * its name: -EPROTO if that is of another kind or size.
+ * its name: -EPROTO if that is of another kind or size. Or only ask.
  */
 int pins_share(const char *owner, struct bpf_map *map);
+int pins_fits(const char *owner, const struct bpf_map *map);
 
 /* Is there a file system to pin in? */
 bool pins_mounted(void);

@@ -222,6 +222,30 @@ def test_overhead(t):
     t.equal(overheads(t), ["16384", "16384"], "overheads")
 
 
+def tables(t):
+    """The numbers of the maps with which the device counts."""
+    return {name: json.loads(t.host("%s -j map show pinned %s/%s/%s" % (
+        t.tool("bpftool"), PINS, HOST_DEV, name)))["id"] for name in
+            ("device", "classes", "connections", "groups", "flows")}
+
+
+def test_other_form(t):
+    """Tables that count the same connections are kept together or not."""
+    clean(t)
+    start_guest(t)
+    t.host(VSFQ + " attach all")
+    before = tables(t)
+    t.host(VSFQ + " attach -o 5000 all")
+    t.equal(tables(t), before, "tables")
+    groups = "%s/%s/groups" % (PINS, HOST_DEV)
+    t.host("rm {0} && {1} map create {0} type hash key 16 value 4 entries 4 "
+           "name groups && {2} attach -o 6000 all".format(
+               groups, t.tool("bpftool"), VSFQ))
+    after = tables(t)
+    t.equal([name for name in after if after[name] == before[name]], ["flows"],
+            "what was kept")
+
+
 def test_no_room(t):
     """A device whose qdisc cannot be replaced stays attached as it was."""
     vm = t.bed.host
