@@ -46,7 +46,7 @@ static int roll_back(const struct options *opt, int kept, __u64 generation)
 	}
 	close(lock);
 	if (err == -ESTALE)
-		return complain(opt, "not confirmed, but another policy was applied or cleared meanwhile: nothing is rolled back");
+		return complain(opt, "not confirmed, but a policy was applied or cleared meanwhile: nothing is rolled back");
 	if (err)
 		return complain(opt, "not confirmed, but cannot roll back: %s",
 				reason(err));
@@ -59,7 +59,7 @@ static int roll_back(const struct options *opt, int kept, __u64 generation)
 static int write_and_confirm(const struct options *opt, const char *path,
 			     struct vsfq_policy *new, int lock)
 {
-	int ret, kept = policy_map_keep();
+	int ret, pending, kept = policy_map_keep();
 
 	if (kept < 0 && kept != -ENOENT)
 		return complain(opt, "cannot keep the policy in force: %s",
@@ -68,13 +68,16 @@ static int write_and_confirm(const struct options *opt, const char *path,
 	ret = write_policy(opt, path, new);
 	if (ret != EXIT_DONE)
 		return ret;
+	pending = policy_map_pend();
 	/* Others may change what is pinned while somebody reads this. */
 	close(lock);
 	fprintf(stderr, "vsfq: applied; press Enter in %d s to keep it\n",
 		opt->confirm);
-	if (confirm_wait(opt->confirm))
-		return EXIT_DONE;
-	return roll_back(opt, kept, new->generation);
+	/* Not closed before it is rolled back: that has to wait for others. */
+	if (!confirm_wait(opt->confirm))
+		return roll_back(opt, kept, new->generation);
+	close(pending);
+	return EXIT_DONE;
 }
 
 static int end_connections(const struct options *opt, const char *path,
@@ -92,14 +95,25 @@ static int end_connections(const struct options *opt, const char *path,
 	return EXIT_DONE;
 }
 
+/*
+ * Who applies a policy that somebody else has yet to confirm wants it to stay:
+ * as another one, of its own generation, it is not rolled back.
+ */
+static bool is_done(const struct options *opt, const struct vsfq_policy *new,
+		    const struct vsfq_policy *old)
+{
+	return policy_same(new, old) &&
+	       (opt->confirm || !policy_map_pending());
+}
+
 static int change(const struct options *opt, const char *path,
-		  struct vsfq_policy *new, bool same, int lock)
+		  struct vsfq_policy *new, bool done, int lock)
 {
 	int ret = EXIT_DONE;
 
-	if (!same && opt->confirm)
+	if (!done && opt->confirm)
 		ret = write_and_confirm(opt, path, new, lock);
-	else if (!same)
+	else if (!done)
 		ret = write_policy(opt, path, new);
 	if (ret == EXIT_DONE && opt->strict)
 		ret = end_connections(opt, path, new);
@@ -131,6 +145,6 @@ int command_apply(const struct options *opt, char **arguments)
 	policy_keep_classes(&new, &old);
 	if (opt->dry_run)
 		return print_change(opt, path, in_force ? &old : NULL, &new);
-	return change(opt, path, &new, in_force && policy_same(&new, &old),
+	return change(opt, path, &new, in_force && is_done(opt, &new, &old),
 		      lock);
 }

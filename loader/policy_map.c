@@ -327,6 +327,37 @@ int policy_map_restore(int kept, __u64 generation)
 	return err ?: release(outer, locked, restore(outer, kept, generation));
 }
 
+/*
+ * The lock of a descriptor of its own, on what is there for as long as a policy
+ * is, and nobody else's business.
+ */
+static int open_pending(void)
+{
+	char path[PATH_MAX];
+
+	return open(pins_path(path, NULL, NULL),
+		    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+int policy_map_pend(void)
+{
+	int fd = open_pending();
+
+	if (fd >= 0)
+		flock(fd, LOCK_SH);
+	return fd;
+}
+
+bool policy_map_pending(void)
+{
+	int fd = open_pending();
+	bool pending = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) &&
+		       errno == EWOULDBLOCK;
+
+	close(fd);
+	return pending;
+}
+
 void policy_map_forget(void)
 {
 	static struct vsfq_policy policy;

@@ -37,6 +37,13 @@ int policy_map_keep(void);
  */
 int policy_map_restore(int kept, __u64 generation);
 
+/*
+ * Somebody waits for a policy to be confirmed, until the descriptor is closed;
+ * so it is -1 where that cannot be told. Does anybody?
+ */
+int policy_map_pend(void);
+bool policy_map_pending(void);
+
 /* From now on there is none. */
 int policy_map_clear(void);
 

@@ -393,9 +393,9 @@ def test_confirm_not(t):
 
 def test_confirm_meanwhile(t):
     """What somebody else did stays; others need not wait."""
-    for other, now in (("apply three", "33"),
+    for other, now in (("apply three", "33"), ("apply two", "22"),
                        ("policy clear", "no policy is in force")):
-        confirms(t, ["vsfq: not confirmed, but another policy was applied or "
+        confirms(t, ["vsfq: not confirmed, but a policy was applied or "
                      "cleared meanwhile: nothing is rolled back", "1", now],
                  "vsfq_c() { exec $here/build/vsfq -C 30 apply two; }",
                  "vsfq_c <&3 & until_applied",
