@@ -36,9 +36,14 @@ static int link_info(const char *owner, const char *direction,
 int classifier_ifindex(const char *owner)
 {
 	struct bpf_link_info info;
-	int err = link_info(owner, directions[0], &info);
+	int i, err, ifindex = -ENOENT;
 
-	return err ?: info.tcx.ifindex;
+	for (i = 0; ifindex <= 0 && i < NR_DIRECTIONS; i++) {
+		err = link_info(owner, directions[i], &info);
+		if (!err || ifindex < 0)
+			ifindex = err ?: info.tcx.ifindex;
+	}
+	return ifindex;
 }
 
 __u32 classifier_program(const char *owner, bool egress)

@@ -21,7 +21,7 @@ int classifier_attach(const struct device *dev, __u32 overhead);
 /* Detach what is pinned there. */
 int classifier_detach(const char *owner);
 
-/* The device it is attached to; 0 if that device is gone. */
+/* The device it is attached to, by one hook at least; 0 if that is gone. */
 int classifier_ifindex(const char *owner);
 
 /* Did this version attach it? With whatever overhead. */

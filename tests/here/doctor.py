@@ -5,6 +5,7 @@ import json
 import os
 import tempfile
 
+from attached import PINS, Attached
 from findings import findings, finds
 from policies import ANYWHERE, Policies
 from program import DONE, FAILED, VSFQ
@@ -134,6 +135,23 @@ def test_device(t):
             "echo managed=false > /run/%s/$i" % state[1],
             "vsfq doctor", namespaces="-mn")
         t.check("anage" not in output, output)
+
+
+def test_hook(t):
+    """A classifier on one of its hooks alone is attached; attach makes good
+    for the other one."""
+    with tempfile.TemporaryDirectory() as top:
+        a = Attached(t, top)
+        output = a.watch("vsfq doctor")
+        finds(t, output, "warning", "vsock0", "attached by")
+        finds(t, output, "problem", "vsock0", "pinned, but not on tcx ingress",
+              "(try: vsfq attach vsock0)")
+        output = a.watch("cd %s/$vsock0; mv egress ingress; cd -" % PINS,
+                         "vsfq doctor")
+        finds(t, output, "warning", "vsock0", "attached by")
+        output = a.watch("%s link detach pinned %s/$vsock0/egress" %
+                         (t.tool("bpftool"), PINS), "vsfq doctor")
+        finds(t, output, "warning", "vsock0", "not attached")
 
 
 def test_other_programs(t):

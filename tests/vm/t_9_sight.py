@@ -98,15 +98,17 @@ def test_doctor(t):
           "(try: vsfq attach %s)" % dev)
     t.run(vm, "%s attach %s" % (VSFQ, dev), limit=300)
     finds(t, doctor(t, vm, 0), "ok", dev, "its root qdisc is vsfq")
-    t.run(vm, "%s link detach pinned /sys/fs/bpf/vsfq/%s/ingress" %
-          (t.tool("bpftool"), dev))
-    finds(t, doctor(t, vm, 1), "problem", dev, "not on tcx ingress",
-          "(try: vsfq attach %s)" % dev)
-    t.run(vm, "%s attach %s" % (VSFQ, dev), limit=300)
-    output = doctor(t, vm, 0)
-    t.check(("warning", dev) not in findings(output), output)
-    t.run(vm, "%s link detach pinned /sys/fs/bpf/vsfq/%s/egress" %
-          (t.tool("bpftool"), dev))
+    detach = t.tool("bpftool") + " link detach pinned %s/%s/" % (PINS, dev)
+    for hook in "ingress", "egress":
+        t.run(vm, detach + hook)
+        output = doctor(t, vm, 1)
+        finds(t, output, "problem", dev, "not on tcx " + hook,
+              "(try: vsfq attach %s)" % dev)
+        t.check(("warning", dev) not in findings(output), output)
+        t.run(vm, "%s attach %s" % (VSFQ, dev), limit=300)
+        output = doctor(t, vm, 0)
+        t.check(("warning", dev) not in findings(output), output)
+    t.run(vm, "%singress && %segress" % (detach, detach))
     finds(t, doctor(t, vm, 0), "warning", dev, "attached to no device",
           "vsfq detach " + dev)
     t.run(vm, VSFQ + " detach " + dev)
