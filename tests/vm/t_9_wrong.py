@@ -39,10 +39,6 @@ policy show; learn -f 1; monitor; policy clear; detach all; version; help
 """
 
 
-def listed_commands():
-    return [c.strip() for c in re.split("[;\n]", COMMANDS) if c.strip()]
-
-
 def test_capabilities(t):
     """Nothing needs more than three; without any one of them to attach says
     what is missing, and attaches nothing."""
@@ -51,7 +47,7 @@ def test_capabilities(t):
     start_guest(t)
     t.host("echo 'rule { log = yes  verdict = accept }' > /run/wrong.conf")
     t.cleanup(vm, "rm /run/wrong.conf")
-    commands = listed_commands()
+    commands = [c.strip() for c in re.split("[;\n]", COMMANDS) if c.strip()]
     listed = re.findall(r"^  ([a-z]+) ", t.host(VSFQ + " help"), re.M)
     t.equal({c.split()[0] for c in commands}, set(listed), "commands")
     script = "".join("echo '@@ %s'; %s%s %s %s; echo status $?\n" % (
@@ -69,31 +65,6 @@ def test_capabilities(t):
                              (HOST_DEV, re.escape(NEEDS)), said),
                 "without %s: %s" % (missing, said))
         t.host("ls " + PINS, status=2)
-
-
-# What needs none.
-FREE = ("check", "doctor", "version", "help")
-
-
-def test_no_capability(t):
-    """Without all three each command says what it lacks, and changes nothing
-    of what is attached and in force."""
-    vm = t.bed.host
-    clean(t)
-    start_guest(t)
-    t.host("echo 'rule { log = yes  verdict = accept }' > /run/wrong.conf && "
-           "%s apply /run/wrong.conf && %s attach all" % (VSFQ, VSFQ))
-    t.cleanup(vm, "rm /run/wrong.conf")
-    look = "%s policy show; ls -R %s" % (VSFQ, PINS)
-    before = t.host(look)
-    commands = [c for c in listed_commands() if c.split()[0] not in FREE]
-    said = t.host("".join(
-        "echo '@@ %s'; %stimeout 20 %s %s; echo status $?\n" %
-        (c, with_capabilities(()), VSFQ, c) for c in commands), limit=180)
-    for part in said.split("@@ ")[1:]:
-        t.check(re.fullmatch(".*\nvsfq: cannot .*: %sstatus 1\n" %
-                             re.escape(NEEDS), part), part)
-    t.equal(t.host(look), before, "what is attached and in force")
 
 
 def test_other_policy(t):
