@@ -66,14 +66,19 @@ static int hooks_of(const struct device *dev)
 	return count;
 }
 
-bool classifier_is_current(const char *owner)
+static __u64 our_build(void)
 {
 	const void *elf;
 	size_t size;
 
 	elf = classify__elf_bytes(&size);
+	return pins_build(elf, size);
+}
+
+bool classifier_is_current(const char *owner)
+{
 	return pins_built(owner, offsetof(struct classify__rodata, build),
-			  elf, size);
+			  our_build());
 }
 
 __u32 classifier_overhead(const struct device *dev)
@@ -183,13 +188,10 @@ static int attach(const struct device *dev, struct classify *skel)
 static struct classify *open_skeleton(__u32 overhead)
 {
 	struct classify *skel = classify__open();
-	const void *elf;
-	size_t size;
 
 	if (!skel)
 		return NULL;
-	elf = classify__elf_bytes(&size);
-	skel->rodata->build = pins_build(elf, size);
+	skel->rodata->build = our_build();
 	skel->rodata->overhead = overhead;
 	return skel;
 }
@@ -242,7 +244,8 @@ static int keep_counters(const struct device *dev, struct classify *skel)
 
 	if (!hooks_of(dev))
 		return 0;
-	return share_all(dev->owner, counted, 4) ?:
+	return share_all(dev->owner, counted,
+			 sizeof(counted) / sizeof(counted[0])) ?:
 	       share_all(dev->owner, &skel->maps.flows, 1);
 }
 

@@ -114,16 +114,22 @@ static int attach(struct connect *skel)
 	       connect__attach(skel) ?: pin(skel);
 }
 
-static struct connect *open_skeleton(void)
+static __u64 our_build(void)
 {
-	struct connect *skel = connect__open();
 	const void *elf;
 	size_t size;
 
+	elf = connect__elf_bytes(&size);
+	return pins_build(elf, size);
+}
+
+static struct connect *open_skeleton(void)
+{
+	struct connect *skel = connect__open();
+
 	if (!skel)
 		return NULL;
-	elf = connect__elf_bytes(&size);
-	skel->rodata->build = pins_build(elf, size);
+	skel->rodata->build = our_build();
 	return skel;
 }
 
@@ -162,10 +168,6 @@ void connect_forget(void)
 
 bool connect_is_current(void)
 {
-	const void *elf;
-	size_t size;
-
-	elf = connect__elf_bytes(&size);
 	return pins_built(PINS_CONNECT, offsetof(struct connect__rodata, build),
-			  elf, size);
+			  our_build());
 }

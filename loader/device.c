@@ -42,7 +42,8 @@ static int read_device(const struct nlmsghdr *nlh, struct device *dev)
 	dev->ifindex = ifi->ifi_index;
 	dev->up = ifi->ifi_flags & IFF_UP;
 	mnl_attr_parse(nlh, sizeof(*ifi), read_attribute, dev);
-	owner_of(dev->name, dev->owner);
+	if (ifi->ifi_type == ARPHRD_VSOCK)
+		owner_of(dev->name, dev->owner);
 	return ifi->ifi_type;
 }
 

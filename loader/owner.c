@@ -9,11 +9,16 @@
 /* NET_NS_INIT_INO of linux/nsfs.h, which Debian 12's does not have yet. */
 #define FIRST	0xeffffff9U
 
-static unsigned int here(void)
+unsigned int owner_netns(void)
 {
 	struct stat st;
 
-	return stat("/proc/self/ns/net", &st) ? FIRST : st.st_ino;
+	return stat("/proc/self/ns/net", &st) ? 0 : st.st_ino;
+}
+
+static unsigned int here(void)
+{
+	return owner_netns() ?: FIRST;
 }
 
 /* Where the inode begins, if it has one. */

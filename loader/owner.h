@@ -12,6 +12,9 @@
 
 #define OWNER_SIZE	(IFNAMSIZ + sizeof("@4294967295"))
 
+/* The inode number of this network namespace, 0 with errno if it has none. */
+unsigned int owner_netns(void);
+
 /* Of a device of this network namespace. */
 void owner_of(const char *name, char owner[OWNER_SIZE]);
 

@@ -360,12 +360,12 @@ int pins_constant(const char *owner, size_t offset, void *value, size_t size)
 	return 0;
 }
 
-bool pins_built(const char *owner, size_t offset, const void *elf, size_t size)
+bool pins_built(const char *owner, size_t offset, __u64 build)
 {
 	__u64 theirs;
 
 	return !pins_constant(owner, offset, &theirs, sizeof(theirs)) &&
-	       theirs == pins_build(elf, size);
+	       theirs == build;
 }
 
 bool pins_same(const char *owner, const struct bpf_map *rodata)

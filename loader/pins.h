@@ -88,10 +88,10 @@ __u64 pins_build(const void *elf, size_t size);
 int pins_constant(const char *owner, size_t offset, void *value, size_t size);
 
 /*
- * Are the pinned programs those of this object file, whatever their other
- * constants? "offset" is where "build" is among these.
+ * Are the pinned programs those of the object file with this hash, whatever
+ * their other constants? "offset" is where "build" is among these.
  */
-bool pins_built(const char *owner, size_t offset, const void *elf, size_t size);
+bool pins_built(const char *owner, size_t offset, __u64 build);
 
 bool pins_exist(const char *owner);
 

@@ -2,12 +2,12 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../bpf/queue.h"
 #include "events.h"
 #include "kernel.h"
+#include "owner.h"
 #include "pins.h"
 #include "policy_map.h"
 #include "sched.h"
@@ -122,12 +122,8 @@ int sched_register(__u32 overhead)
 
 bool sched_is_current(void)
 {
-	const void *elf;
-	size_t size;
-
-	elf = vsfq__elf_bytes(&size);
 	return pins_built(PINS_QDISC, offsetof(struct vsfq__rodata, build),
-			  elf, size);
+			  our_build());
 }
 
 int sched_unregister(void)
@@ -141,13 +137,12 @@ int sched_read(const struct qdisc *q, struct vsfq_queue *stats)
 		.ifindex = q->ifindex,
 		.handle = q->handle,
 		.parent = q->parent,
+		.netns = owner_netns(),
 	};
-	struct stat netns;
 	int fd, err;
 
-	if (stat("/proc/self/ns/net", &netns))
+	if (!key.netns)
 		return -errno;
-	key.netns = netns.st_ino;
 	fd = pins_open_map(PINS_QDISC, "queues", sizeof(*stats));
 	if (fd < 0)
 		return fd;
