@@ -3,10 +3,9 @@
 attached by hand, which is why it does not know the name of the device."""
 
 import json
-import os
 import tempfile
 
-from policies import Policies
+from policies import Policies, needs_tun
 
 REQUEST, RESPONSE, RST, HALF, SHUTDOWN, RW = 1, 2, 3, "4,1", "4,3", 5
 
@@ -14,8 +13,7 @@ REQUEST, RESPONSE, RST, HALF, SHUTDOWN, RW = 1, 2, 3, "4,1", "4,3", 5
 def asks(t, policy, *steps):
     """Steps are (operation, ports...) or the text of another policy. Returns
     for each the ports that came through; and the counters at the end."""
-    if not os.access("/dev/net/tun", os.W_OK):
-        t.skip("this machine has no tun")
+    needs_tun(t)
     tool, pins = t.tool("bpftool"), "/sys/fs/bpf/vsfq"
     with tempfile.TemporaryDirectory() as top:
         p = Policies(t, top)

@@ -7,7 +7,7 @@ import tempfile
 
 from attached import PINS, Attached
 from findings import findings, finds
-from policies import ANYWHERE, Policies
+from policies import ANYWHERE, Policies, needs_tun
 from program import DONE, FAILED, VSFQ
 
 
@@ -156,8 +156,7 @@ def test_hook(t):
 
 def test_other_programs(t):
     """Somebody's program on the hook that vsfq uses."""
-    if not os.access("/dev/net/tun", os.W_OK):
-        t.skip("this machine has no tun")
+    needs_tun(t)
     with tempfile.TemporaryDirectory() as top:
         p = Policies(t, top)
         tool = t.tool("bpftool")

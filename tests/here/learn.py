@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 
-from policies import Policies
+from policies import Policies, needs_tun
 from program import FAILED, VSFQ, complains
 
 DEFAULTS = """\
@@ -21,8 +21,7 @@ RULE = "rule { direction = out  type = {%s}  local-cid = 3  remote-cid = 2  " \
 
 def learned(t, *commands, before=(), options="", stop="kill $pid", after=()):
     """What it prints of what the commands send."""
-    if not os.access("/dev/net/tun", os.W_OK):
-        t.skip("this machine has no tun")
+    needs_tun(t)
     tool, pins = t.tool("bpftool"), "/sys/fs/bpf/vsfq"
     with tempfile.TemporaryDirectory() as top:
         output = Policies(t, top).run(

@@ -2,11 +2,10 @@
 """The events of "vsfq monitor", on a device that any kernel has."""
 
 import json
-import os
 import re
 import tempfile
 
-from policies import Policies
+from policies import Policies, needs_tun
 from program import VSFQ
 
 LOGGED = """\
@@ -23,8 +22,7 @@ class Logged(Policies):
 
     def __init__(self, t, top):
         super().__init__(t, top)
-        if not os.access("/dev/net/tun", os.W_OK):
-            t.skip("this machine has no tun")
+        needs_tun(t)
         self.write("policy", LOGGED)
 
     def listen(self, options, *commands, event=""):

@@ -2,12 +2,11 @@
 """What "vsfq show" adds to counters: rates, names, forms."""
 
 import json
-import os
 import re
 import tempfile
 
 from attached import Attached
-from policies import Policies
+from policies import Policies, needs_tun
 from program import DONE, FAILED, USAGE, VSFQ, complains
 
 
@@ -85,8 +84,7 @@ while True:
 
 def test_meanwhile(t):
     """Devices that come and go do not keep it from telling of the others."""
-    if not os.access("/dev/net/tun", os.W_OK):
-        t.skip("this machine has no tun")
+    needs_tun(t)
     with tempfile.TemporaryDirectory() as top:
         p = Policies(t, top)
         p.write("churn.py", CHURN)

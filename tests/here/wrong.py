@@ -2,11 +2,10 @@
 """What is wrong: one clear line each, and nothing is changed by it."""
 
 import json
-import os
 import tempfile
 
 from attached import PINS
-from policies import ANYWHERE, Policies
+from policies import ANYWHERE, Policies, needs_tun
 from program import DONE, FAILED, VSFQ
 
 # A line that makes a policy wrong, and words of what is said of it.
@@ -104,8 +103,7 @@ def test_killed(t):
 
 def test_other_kernel(t):
     """One without BPF qdiscs, as all are before Linux 6.16."""
-    if not os.access("/dev/net/tun", os.W_OK):
-        t.skip("this machine has no tun")
+    needs_tun(t)
     with tempfile.TemporaryDirectory() as top:
         p = Policies(t, top)
         p.write("one", ANYWHERE)
@@ -123,8 +121,7 @@ def test_other_kernel(t):
 def test_names(t):
     """A device that no pins could be told of is refused for its name, before
     anything is done."""
-    if not os.access("/dev/net/tun", os.W_OK):
-        t.skip("this machine has no tun")
+    needs_tun(t)
     with tempfile.TemporaryDirectory() as top:
         p = Policies(t, top)
         p.write("one", ANYWHERE)

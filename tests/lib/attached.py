@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A device on this machine that counts what passes."""
 
-import os
-
-from policies import Policies
+from policies import Policies, needs_tun
 
 PINS = "/sys/fs/bpf/vsfq"
 DETACH = "rm -r %s/$vsock0" % PINS
@@ -15,8 +13,7 @@ class Attached(Policies):
 
     def __init__(self, t, top):
         super().__init__(t, top)
-        if not os.access("/dev/net/tun", os.W_OK):
-            t.skip("this machine has no tun")
+        needs_tun(t)
 
     def attach(self):
         return (

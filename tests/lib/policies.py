@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Policies on this machine, where nobody else sees them."""
 
+import os
 import re
 
 from program import VSFQ
@@ -34,6 +35,12 @@ rule { type = {stream, seqpacket, dgram}  local-port = {any}  class = dgram }
 
 # On any machine: not every one has cgroups of version 2.
 ANYWHERE = re.sub(".*cgroup.*\n", "", POLICY)
+
+
+def needs_tun(t):
+    """Skip unless this machine can make devices, see tests/sight/fake.py."""
+    if not os.access("/dev/net/tun", os.W_OK):
+        t.skip("this machine has no tun")
 
 
 class Policies:

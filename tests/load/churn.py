@@ -37,7 +37,10 @@ def received(s, size):
 
 def patient_connect(s, cid, port, seconds=STALL_SECONDS):
     """Wait as long as for everything else; the default is 2 s, for which an
-    emulated guest may stand still."""
+    emulated guest may stand still. A datagram's socket does not wait."""
+    if s.type == socket.SOCK_DGRAM:
+        s.connect((cid, port))
+        return
     # Python's own setsockopt() knows no other value for a vsock than 8 bytes.
     patience = struct.pack("@ll", seconds, 0)
     if LIBC.setsockopt(s.fileno(), socket.AF_VSOCK,

@@ -56,10 +56,7 @@ def sockets(kind, address, count):
     opened = []
     for _ in range(count):
         s = socket.socket(socket.AF_VSOCK, kind)
-        if kind == socket.SOCK_STREAM:
-            patient_connect(s, *address)
-        else:
-            s.connect(address)
+        patient_connect(s, *address)
         s.setblocking(False)
         opened.append(s)
     return opened

@@ -72,13 +72,6 @@ def serve(*ports):
         sockets = [s for s in sockets if s.fileno() >= 0]
 
 
-def connect(s, cid, port):
-    if s.type == socket.SOCK_DGRAM:
-        s.connect((int(cid), int(port)))
-    else:
-        patient_connect(s, int(cid), int(port), PATIENCE)
-
-
 def outcome(kind, cid, port, local=None):
     with vsock(kind) as s:
         try:
@@ -88,7 +81,7 @@ def outcome(kind, cid, port, local=None):
             if kind == "sendto":
                 s.sendto(b"hello", (int(cid), int(port)))
             else:
-                connect(s, cid, port)
+                patient_connect(s, int(cid), int(port), PATIENCE)
                 s.send(b"hello")
             return "answered" if s.recv(64) == b"hello" else "closed"
         except OSError as err:
@@ -105,7 +98,7 @@ def try_(*probes):
 
 def hold(cid, port, path):
     with vsock("stream") as s:
-        connect(s, cid, port)
+        patient_connect(s, int(cid), int(port), PATIENCE)
         print("connected", flush=True)
         while not os.path.exists(path):
             s.send(b"still here")

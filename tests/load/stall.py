@@ -64,7 +64,7 @@ def give(port, size):
 
 def take(cid, port, size):
     with socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM) as s:
-        s.connect((cid, port))
+        patient_connect(s, cid, port)
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
         print("connected", flush=True)
         signal.sigwait({signal.SIGUSR1})
@@ -82,4 +82,5 @@ def vain(cid, port, count):
 
 
 if __name__ == "__main__":
-    {"serve": serve, "send": send, "give": give, "take": take, "vain": vain}[sys.argv[1]](*map(int, sys.argv[2:]))
+    {"serve": serve, "send": send, "give": give, "take": take,
+     "vain": vain}[sys.argv[1]](*map(int, sys.argv[2:]))

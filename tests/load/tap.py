@@ -10,6 +10,8 @@ import socket
 import struct
 import sys
 
+from churn import patient_connect
+
 SO_RCVBUFFORCE, SO_ZEROCOPY, MSG_ZEROCOPY = 33, 60, 0x4000000
 ETH_P_ALL = 3
 OP_RW = 5
@@ -47,7 +49,7 @@ def shown(s, port, size):
 
 def talk(kind, cid, port, data, flags=0):
     with tap() as watch, socket.socket(socket.AF_VSOCK, kind) as s:
-        s.connect((cid, port))
+        patient_connect(s, cid, port)
         if flags:
             s.setsockopt(socket.SOL_SOCKET, SO_ZEROCOPY, 1)
         rest = memoryview(data)

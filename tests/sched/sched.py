@@ -104,6 +104,25 @@ def test_flows_share_time():
         near(f"share of flow {port}", amount / total, 1 / 3, 0.03)
 
 
+def ahead_of_ping(dev):
+    """Send a small packet of a flow of its own; how many come before it?"""
+    dev.send(STREAM, 30, 64)
+    ahead = 0
+    while dev.receive()[1] != 30:
+        ahead += 1
+    return ahead
+
+
+def ping_goes_first(dev):
+    """Among eight streams that have had their turns."""
+    for port in range(1, 9):
+        dev.send(STREAM, port, 60000, 10)
+    for _ in range(20):
+        dev.receive()
+    ahead = ahead_of_ping(dev)
+    check(ahead <= RING, f"{ahead} packets before the ping")
+
+
 def test_idle_flow_goes_first():
     """A small packet passes eight backlogged streams and a flood."""
     dev = device()
@@ -114,10 +133,7 @@ def test_idle_flow_goes_first():
         dev.receive()
     waits = []
     for _ in range(10):
-        dev.send(STREAM, 30, 64)
-        waits.append(0)
-        while dev.receive()[1] != 30:
-            waits[-1] += 1
+        waits.append(ahead_of_ping(dev))
         # An answer takes as long as a few other packets.
         for _ in range(12):
             dev.receive()
@@ -130,15 +146,7 @@ def test_small_overhead():
     """When bytes are nearly all that counts a small packet still goes first."""
     dev = device("vsock0", attach=False)
     must(VSFQ, "-o", "1", "attach", "vsock0")
-    for port in range(1, 9):
-        dev.send(STREAM, port, 60000, 10)
-    for _ in range(20):
-        dev.receive()
-    dev.send(STREAM, 30, 64)
-    ahead = 0
-    while dev.receive()[1] != 30:
-        ahead += 1
-    check(ahead <= RING, f"{ahead} packets before the ping")
+    ping_goes_first(dev)
 
 
 def test_idle_flow_may_not_starve_others():
@@ -201,16 +209,7 @@ def test_more_flows_than_its_share():
     for port in range(1, 18001):
         dev.send(STREAM, port, 10)
     equal("packets queued", show(dev)["qdisc"]["qlen"], 18000 - RING)
-    other = device("vsock1")
-    for port in range(1, 9):
-        other.send(STREAM, port, 60000, 10)
-    for _ in range(20):
-        other.receive()
-    other.send(STREAM, 30, 64)
-    ahead = 0
-    while other.receive()[1] != 30:
-        ahead += 1
-    check(ahead <= RING, f"{ahead} packets before the ping")
+    ping_goes_first(device("vsock1"))
     equal("flows served", len({p[1] for p in dev.receive_all()}) + dev.lost(),
           18000)
     lost = dev.lost()

@@ -147,25 +147,6 @@ def test_foreign_packets(t):
             "packets of AF_PACKET that were dropped")
 
 
-def test_refused_for_ever(t):
-    """A connection that is granted nothing for 30 s fails."""
-    load.up(t)
-    t.guest("tc qdisc replace dev %s root pfifo_fast" % DEV)
-    t.start(t.bed.host, "python3 tests/load/stall.py serve 5801", limit=120)
-    t.wait_for(t.bed.host, "grep -q ready /run/vsfq/%d.out" %
-               t.bed.host.count)
-    job = t.start(t.bed.guest, "python3 tests/load/stall.py send 2 5801",
-                  limit=120)
-    t.wait_for(t.bed.guest, "grep -q connected /run/vsfq/%s.out" % job.ident)
-    t.guest("tc qdisc add dev {0} clsact && tc filter add dev {0} egress "
-            "matchall action drop".format(DEV))
-    t.equal(job.wait(), 0, "exit status of the sender")
-    name, seconds = job.output.split()[-2:]
-    t.equal(name, "ETIMEDOUT", "the sender's error")
-    # At once, but for a guest that stands still.
-    t.check(29 < float(seconds) < 60, "it came after %s s" % seconds)
-
-
 REFUSE = ("tc qdisc add dev {0} clsact && tc filter add dev {0} egress "
           "matchall action drop").format(DEV)
 ADMIT = "tc qdisc del dev %s clsact" % DEV
@@ -179,6 +160,18 @@ def refused(t, command):
                          "connected", limit=150)
     t.guest(REFUSE)
     return job
+
+
+def test_refused_for_ever(t):
+    """A connection that is granted nothing for 30 s fails."""
+    t.start_server(t.bed.host, "python3 tests/load/stall.py serve 5801",
+                   "ready")
+    job = refused(t, "send 2 5801")
+    t.equal(job.wait(), 0, "exit status of the sender")
+    name, seconds = job.output.split()[-2:]
+    t.equal(name, "ETIMEDOUT", "the sender's error")
+    # At once, but for a guest that stands still.
+    t.check(29 < float(seconds) < 60, "it came after %s s" % seconds)
 
 
 def test_credit_does_not_wait(t):
