@@ -8,7 +8,7 @@ set -euo pipefail
 
 packages=(
 	# the kernel, libbpf, bpftool
-	bc bison curl debian-archive-keyring flex gcc git kmod libc6-dev libcap-dev
+	bc bison ca-certificates curl debian-archive-keyring flex gcc git kmod libc6-dev libcap-dev
 	libelf-dev libssl-dev lz4 make pahole perl python3 xz-utils zlib1g-dev
 	# the BPF programs, the loader, the load tool, the manual pages
 	clang-19 libclang-rt-19-dev libcmocka-dev libconfuse-dev libexpat1-dev
@@ -38,5 +38,6 @@ fi
 echo "vsfq: installing ${missing[*]}" >&2
 export DEBIAN_FRONTEND=noninteractive
 install=(apt-get -q -y install --no-install-recommends "${missing[@]}")
-# The machine's package lists may be old: read them again only when needed.
+# The machine's package lists may be missing or old: read them only when needed.
+"${install[@]}" --dry-run >/dev/null 2>&1 || apt-get -q update
 "${install[@]}" || { apt-get -q update && "${install[@]}"; }

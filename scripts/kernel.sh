@@ -55,10 +55,11 @@ shopt -s nullglob
 patches=("$cfg"/*.patch)
 
 need_tools() {
-	local t
+	local t missing=
 	for t in "$@"; do
-		command -v "$t" >/dev/null || die "\"$t\" is missing: run make deps"
+		command -v "$t" >/dev/null || missing+=" \"$t\""
 	done
+	[ -z "$missing" ] || die "missing:$missing; run make deps"
 }
 
 need_space() {		# GIB
@@ -69,9 +70,11 @@ need_space() {		# GIB
 }
 
 # What the user chose instead of the pinned base, as far as it decides the
-# result.
+# result. Of a git tree that is its HEAD; of another one only where it is.
 origin() {
-	if [ -n "${LINUX_SRC:-}" ]; then
+	if [ -e "${LINUX_SRC:-}/.git" ]; then
+		git -C "$LINUX_SRC" rev-parse HEAD
+	elif [ -n "${LINUX_SRC:-}" ]; then
 		realpath "$LINUX_SRC"
 	elif [ -n "${LINUX_SHA256:-}" ]; then
 		echo "$LINUX_SHA256"
@@ -91,11 +94,11 @@ lock() {
 	trap 'rm -rf "$cache"/tmp.*' EXIT
 }
 
-check_sum() {		# FILE SHA256
+check_sum() {		# FILE SHA256 [HINT]
 	local have
 	[ -r "$1" ] || die "cannot read \"$1\""
 	have=$(sha256sum "$1" | cut -d' ' -f1)
-	[ "$have" = "$2" ] || die "sha256 of \"$1\" is $have, expected $2"
+	[ "$have" = "$2" ] || die "sha256 of \"$1\" is $have, expected $2${3:-}"
 }
 
 # apt with lists of its own: the machine's sources and lists stay as they are.
@@ -111,80 +114,113 @@ private_apt() {		# TOOL ARGS...
 		-o APT::Sandbox::User="$(id -un)" "$@"
 }
 
-# Names the version of the source package to take: the pinned one or, when
-# Debian has moved on, the newest of the same line.
-debian_version() {
-	local offered
-	offered=$(private_apt apt-cache madison "$PACKAGE" 2>/dev/null |
-		awk '$1 == "'"$PACKAGE"'" { print $3 }')
-	[ -n "$offered" ] || die "$SUITE offers no package \"$PACKAGE\""
-	if grep -qxF "$PACKAGE_VERSION" <<<"$offered"; then
-		echo "$PACKAGE_VERSION"
-	else
-		sort -V <<<"$offered" | tail -1
-	fi
-}
+other_source="give LINUX_TARBALL= and LINUX_SHA256=, or LINUX_SRC="
 
-fetch_debian() {	# TARBALL
-	local version deb
-	need_tools apt-get dpkg-deb
+# The versions of Debian's package to try: the pinned one or, when Debian has
+# moved on, all of the same line, the newest first.
+debian_versions() {
+	local offered
+	need_tools apt-get apt-cache dpkg-deb
 	[ -r "$keyring" ] || die "\"$keyring\" is missing: install debian-archive-keyring"
 	say "reading the package lists of $SUITE"
 	private_apt apt-get update -o APT::Update::Error-Mode=any \
 		>"$cache/apt.log" 2>&1 ||
 		die "cannot read $SUITE of deb.debian.org (no network?), see" \
-		    "$cache/apt.log; or give LINUX_TARBALL= or LINUX_SRC="
-	version=$(debian_version)
-	say "downloading $PACKAGE $version (150 MB)"
-	(cd "$tmp" && private_apt apt-get download "$PACKAGE=$version") \
+		    "$cache/apt.log; or $other_source"
+	offered=$(private_apt apt-cache madison "$PACKAGE" 2>>"$cache/apt.log" |
+		awk '$1 == "'"$PACKAGE"'" { print $3 }') || true
+	[ -n "$offered" ] ||
+		die "$SUITE offers no package \"$PACKAGE\" any more; $other_source"
+	if grep -qxF "$PACKAGE_VERSION" <<<"$offered"; then
+		echo "$PACKAGE_VERSION"
+	else
+		sort -Vru <<<"$offered"
+	fi
+}
+
+debian_tarball() {	# VERSION
+	echo "$cache/${PACKAGE}_$1.tar.xz"
+}
+
+fetch_debian() {	# VERSION
+	local deb
+	say "downloading $PACKAGE $1 (170 MB)"
+	(cd "$tmp" && private_apt apt-get download "$PACKAGE=$1") \
 		>>"$cache/apt.log" 2>&1 ||
-		die "cannot download $PACKAGE $version, see $cache/apt.log"
+		die "cannot download $PACKAGE $1, see $cache/apt.log"
 	deb=$(echo "$tmp/$PACKAGE"_*.deb)
-	if [ "$version" = "$PACKAGE_VERSION" ]; then
+	if [ "$1" = "$PACKAGE_VERSION" ]; then
 		check_sum "$deb" "$DEB_SHA256"
 	else
-		say "$PACKAGE_VERSION is no longer offered: taking $version," \
+		say "$PACKAGE_VERSION is no longer offered: taking $1," \
 		    "checked by the archive's signature alone"
 	fi
 	dpkg-deb --fsys-tarfile "$deb" | tar -xO "./$TARBALL" >"$tmp/tarball"
 	rm "$deb"
-	[ "$version" != "$PACKAGE_VERSION" ] ||
+	[ "$1" != "$PACKAGE_VERSION" ] ||
 		check_sum "$tmp/tarball" "$TARBALL_SHA256"
-	mv "$tmp/tarball" "$1"
+	mv "$tmp/tarball" "$(debian_tarball "$1")"
 }
 
 fetch_kernel_org() {	# TARBALL
 	need_tools curl
-	say "downloading $KERNEL_ORG_URL (150 MB)"
+	say "downloading $KERNEL_ORG_URL (170 MB)"
 	curl -fsSL -o "$tmp/tarball" "$KERNEL_ORG_URL" ||
 		die "cannot download $KERNEL_ORG_URL"
 	check_sum "$tmp/tarball" "$LINUX_SHA256"
 	mv "$tmp/tarball" "$1"
 }
 
+# The versions to try; only Debian's package may have more than one.
+versions() {
+	if [ -n "${LINUX_SRC:-}${LINUX_TARBALL:-}${LINUX_SHA256:-}" ] ||
+	   [ -e "$(debian_tarball "$PACKAGE_VERSION")" ]; then
+		echo "$PACKAGE_VERSION"
+	else
+		debian_versions
+	fi
+}
+
 # Sets $tarball to a verified tarball of the base.
-get_tarball() {
+get_tarball() {		# VERSION
 	if [ -n "${LINUX_TARBALL:-}" ]; then
 		tarball=$LINUX_TARBALL
-		check_sum "$tarball" "${LINUX_SHA256:-$TARBALL_SHA256}"
+		if [ -n "${LINUX_SHA256:-}" ]; then
+			check_sum "$tarball" "$LINUX_SHA256"
+		else
+			check_sum "$tarball" "$TARBALL_SHA256" \
+				", Debian's; for another one give LINUX_SHA256="
+		fi
 	elif [ -n "${LINUX_SHA256:-}" ]; then
 		tarball=$cache/$LINUX_SHA256.tar.xz
 		[ -e "$tarball" ] || fetch_kernel_org "$tarball"
 	else
-		tarball=$cache/${PACKAGE}_$PACKAGE_VERSION.tar.xz
-		[ -e "$tarball" ] || fetch_debian "$tarball"
+		tarball=$(debian_tarball "$1")
+		[ -e "$tarball" ] || fetch_debian "$1"
 	fi
 }
 
-unpack() {
+copy_source() {
+	[ -e "$LINUX_SRC/Kconfig" ] ||
+		die "\"$LINUX_SRC\" is not a kernel source tree"
+	if [ -e "$LINUX_SRC/.git" ]; then
+		say "copying HEAD of $LINUX_SRC"
+		git -C "$LINUX_SRC" archive HEAD | tar -C "$tmp/linux" -x
+		return
+	fi
+	[ ! -e "$LINUX_SRC/.config" ] && [ ! -e "$LINUX_SRC/vmlinux.o" ] ||
+		die "\"$LINUX_SRC\" has a configuration or objects: give a" \
+		    "clean copy, or a git tree"
+	say "copying $LINUX_SRC"
+	tar -C "$LINUX_SRC" -c . | tar -C "$tmp/linux" -x
+}
+
+unpack() {		# VERSION
 	mkdir "$tmp/linux"
 	if [ -n "${LINUX_SRC:-}" ]; then
-		[ -e "$LINUX_SRC/Kconfig" ] ||
-			die "\"$LINUX_SRC\" is not a kernel source tree"
-		say "copying $LINUX_SRC"
-		tar -C "$LINUX_SRC" --exclude=./.git -c . | tar -C "$tmp/linux" -x
+		copy_source
 	else
-		get_tarball
+		get_tarball "$1"
 		say "unpacking ${tarball##*/} (half a minute)"
 		tar -C "$tmp/linux" --strip-components=1 -xJf "$tarball" ||
 			die "cannot unpack \"$tarball\""
@@ -199,6 +235,7 @@ git_base() {
 	# A detached "git gc" would keep our lock.
 	"${g[@]}" config gc.auto 0
 	"${g[@]}" config maintenance.auto false
+	"${g[@]}" config commit.gpgsign false
 	"${g[@]}" config user.name "$(git -C "$top" config user.name || echo vsfq)"
 	"${g[@]}" config user.email \
 		"$(git -C "$top" config user.email || echo vsfq@localhost)"
@@ -211,24 +248,36 @@ apply_series() {
 	local p
 	for p in "${patches[@]}"; do
 		git -C "$tmp/linux" am -q --keep-cr "$p" >"$cache/am.log" 2>&1 ||
-			die "patch \"${p##*/}\" does not apply to Linux" \
-			    "$(git -C "$tmp/linux" log -1 --format=%s base |
-			       cut -d' ' -f2), see $cache/am.log"
+		{
+			say "patch \"${p##*/}\" does not apply to" \
+			    "$(git -C "$tmp/linux" log -1 --format=%s base)," \
+			    "see $cache/am.log"
+			return 1
+		}
 	done
 }
 
 cmd_tree() {
+	local all version
 	[ ! -d "$dir" ] || return 0
 	need_tools git make tar xz sha256sum
 	lock
 	[ ! -d "$dir" ] || return 0
 	need_space 9
-	tmp=$(mktemp -d "$cache/tmp.XXXXXX")
-	unpack
-	say "committing the base (about 20 s), applying ${#patches[@]} patches"
-	git_base
-	apply_series
-	mv "$tmp" "$dir"
+	all=$(versions)
+	for version in $all; do
+		tmp=$(mktemp -d "$cache/tmp.XXXXXX")
+		unpack "$version"
+		say "committing the base (about 20 s), applying ${#patches[@]}" \
+		    "patches"
+		git_base
+		if apply_series; then
+			mv "$tmp" "$dir"
+			return
+		fi
+		rm -rf "$tmp"
+	done
+	exit 1
 }
 
 cmd_config() {		# TREE
@@ -272,7 +321,7 @@ cmd_build() {
 	[ ! -e "$dir/bzImage" ] || return 0
 	need_space 2
 	cmd_config "$dir/linux"
-	say "building the kernel: 1,400 files, 8 to 15 minutes on 2 cores" \
+	say "building the kernel: 2,500 files, 8 to 15 minutes on 2 cores" \
 	    "${variant:+(twice that for this variant)}; log in $dir/build.log"
 	{ "${kmake[@]}" -C "$dir/linux" -j"$(nproc)" && install_modules; } 2>&1 |
 		tee "$dir/build.log" | progress ||
@@ -306,14 +355,17 @@ cmd_tools() {
 
 # Output that depends on the commits alone, not on the user's configuration.
 cmd_series() {		# [TREE BASE]
-	local tree=${1:-$dir/linux} base=${2:-base}
+	local tree=${1:-$dir/linux} base=${2:-base} new
 	[ -d "$tree" ] || die "there is no kernel tree yet: run make kernel-tree"
 	git -C "$tree" diff --quiet HEAD ||
 		die "\"$tree\" has changes that are not committed"
-	rm -f "${patches[@]}"
+	mkdir -p "$cache"
+	new=$(mktemp -d "$cache/series.XXXXXX")
 	GIT_CONFIG_GLOBAL=/dev/null git -C "$tree" format-patch -q -N \
 		--zero-commit --no-signature --full-index --no-renames \
-		-o "$cfg" "$base"..HEAD
+		-o "$new" "$base"..HEAD || { rm -r "$new"; exit 1; }
+	rm -f "${patches[@]}"
+	mv "$new"/* "$cfg" && rmdir "$new"
 	patches=("$cfg"/*.patch)
 	say "wrote ${#patches[@]} patches to $cfg"
 	# The tree now is what the new key stands for: keep its objects.
@@ -324,7 +376,7 @@ keep_tree() {
 	local new=$cache/$line${variant:+-$variant}-$(key)
 	lock
 	[ "$new" != "$dir" ] && [ ! -e "$new" ] || return 0
-	rm -f "$dir/bzImage" "$dir/vmlinux"
+	rm -rf "$dir/bzImage" "$dir/vmlinux" "$dir/tools"
 	mv "$dir" "$new"
 	say "the tree is now $new/linux"
 }
