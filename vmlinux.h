@@ -29,6 +29,7 @@ struct sk_buff {
 	struct sock *sk;
 	char cb[48];
 	__u32 len;
+	__u32 data_len;
 	__u16 tc_index;
 	__u32 hash;
 	__u16 protocol;
@@ -38,6 +39,7 @@ struct sk_buff {
 };
 
 struct skb_shared_info {
+	__u8 flags;
 	__u16 gso_segs;
 };
 

@@ -15,14 +15,16 @@
  * decides. It is asked for each connection request and once per flow and
  * direction of datagrams; the flow remembers the answer with the generation of
  * the policy, so that a flood is judged by one comparison per packet, or two if
- * a rule asked whose it is. Only what
+ * a rule asked whose it is. What is refused has no flow, lest it take the place
+ * of what is not: whose datagrams were refused is remembered apart. Only what
  * opens something can be refused: after another policy was applied, a
  * connection is asked about once more to find its class, and stays whatever
  * the answer. What is refused on the way in is a request that the kernel
  * answers with a RST or a datagram that is gone; on the way out it is a
- * request that the kernel tries again until connect() times out, each attempt
- * judged anew, or a datagram that is gone: to refuse at once is the work of
- * connect.bpf.c, which asks the same rules before there is a packet.
+ * request that the kernel tries again until connect() times out, to hear the
+ * same each time (request.bpf.h), or a datagram that is gone: to refuse at once
+ * is the work of connect.bpf.c, which asks the same rules before there is a
+ * packet.
  *
  * EVENTS (event.h) are sent of what is refused and of what a rule with "log"
  * matches, each time that the rules are asked, not for what the flow remembers;
@@ -43,8 +45,9 @@
  * What tc sees of a stream is what asks for its bytes, see vsfq.bpf.c; a
  * request that a qdisc or another program kills is made, and counted, again.
  * A connection whose request was not seen counts as opened by whoever sent
- * the first packet that was. Who owns a flow is asked when it begins and when
- * it comes back after a second of silence, not for each packet.
+ * the first packet that was; so does one that was forgotten, unless it is in
+ * the table of those that a cap counts. Who owns a flow is asked when it begins
+ * and when it comes back after a second of silence, not for each packet.
  *
  * BY HAND, without the loader:
  *
@@ -58,6 +61,7 @@
 #include "credit.bpf.h"
 #include "event.bpf.h"
 #include "match.bpf.h"
+#include "request.bpf.h"
 
 char _license[] SEC("license") = "GPL";
 
@@ -77,12 +81,22 @@ struct {
 	__type(value, struct vsfq_flow_stats);
 } flows SEC(".maps");
 
+/* Whose datagrams were refused: apart, so that no flow has to make room. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, VSFQ_REFUSED_TABLE);
+	__type(key, struct vsfq_flow_key);
+	__type(value, struct vsfq_flow_stats);
+} refusals SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct vsfq_device_stats);
 } device SEC(".maps");
+
+static const struct vsfq_flow_stats no_flow;
 
 /* Several CPUs may send at once. */
 static __always_inline void count(struct vsfq_stats *stats,
@@ -95,14 +109,20 @@ static __always_inline void count(struct vsfq_stats *stats,
 	__sync_fetch_and_add(&stats->cost, segs * overhead + skb->len);
 }
 
+/*
+ * A flow that was forgotten meanwhile may be a connection that is counted: then
+ * it is known who opened it. Else it is whoever speaks first.
+ */
 static __always_inline struct vsfq_flow_stats *
-flow_stats(struct vsfq_flow_key *key, bool egress)
+flow_new(struct vsfq_flow_key *key, bool egress)
 {
-	struct vsfq_flow_stats new = { .opened = egress }, *stats;
+	struct vsfq_connection *c = bpf_map_lookup_elem(&connections, key);
+	struct vsfq_flow_stats new = { .opened = egress };
 
-	stats = bpf_map_lookup_elem(&flows, key);
-	if (stats)
-		return stats;
+	if (c) {
+		new.opened = c->opened;
+		new.state = c->answered ? VSFQ_FLOW_OPEN : VSFQ_FLOW_NEW;
+	}
 	bpf_map_update_elem(&flows, key, &new, BPF_NOEXIST);
 	return bpf_map_lookup_elem(&flows, key);
 }
@@ -123,29 +143,104 @@ static __always_inline bool still_judged(struct __sk_buff *skb,
 }
 
 /* One store, so that no answer can get another policy's generation. */
-static __always_inline __u32 judge(struct __sk_buff *skb,
-				   struct vsfq_policy *p,
-				   struct vsfq_device_stats *dev,
-				   struct vsfq_flow_stats *stats,
-				   struct vsfq_flow_key *key, bool opens,
-				   __u32 direction)
+static __always_inline void remember(struct __sk_buff *skb,
+				     struct vsfq_policy *p,
+				     struct vsfq_flow_stats *stats,
+				     __u32 direction, __u32 judged)
 {
-	bool datagram = vsock_class(key->type) == VSFQ_CLASS_DGRAM;
-	__u64 judged;
-
-	if (!stats)
-		return match(skb, p, key, direction, dev);
-	if (!opens)
-		direction = stats->opened % VSFQ_NR_DIRECTIONS;
-	judged = stats->judged[direction];
-	if ((datagram || !opens) &&
-	    still_judged(skb, p, stats, judged, datagram))
-		return judged & VSFQ_JUDGED_MASK;
-	judged = match(skb, p, key, direction, dev);
 	if (judged & VSFQ_JUDGED_OWNER)
 		stats->cgroup = bpf_skb_cgroup_id(skb);
 	stats->judged[direction] = p->generation |
 				   (judged & VSFQ_JUDGED_MASK);
+}
+
+/* A datagram without a flow: of what is refused none is made. */
+static __always_inline __u32 judge_unknown(struct __sk_buff *skb,
+					   struct vsfq_policy *p,
+					   struct vsfq_device_stats *dev,
+					   struct vsfq_flow_key *key,
+					   __u32 direction)
+{
+	struct vsfq_flow_stats *refused = bpf_map_lookup_elem(&refusals, key);
+	__u64 judged = refused ? refused->judged[direction] : 0;
+
+	if (refused && still_judged(skb, p, refused, judged, true))
+		return judged & VSFQ_JUDGED_MASK;
+	judged = match(skb, p, key, direction, dev);
+	if (VSFQ_JUDGED_VERDICT(judged) < VSFQ_REJECT)
+		return judged;
+	if (!refused) {
+		bpf_map_update_elem(&refusals, key, &no_flow, BPF_NOEXIST);
+		refused = bpf_map_lookup_elem(&refusals, key);
+	}
+	if (refused)
+		remember(skb, p, refused, direction, judged);
+	return judged;
+}
+
+static __always_inline __u32 judge(struct __sk_buff *skb,
+				   struct vsfq_policy *p,
+				   struct vsfq_device_stats *dev,
+				   struct vsfq_flow_stats *stats,
+				   struct vsfq_flow_key *key, __u32 direction)
+{
+	bool datagram = vsock_class(key->type) == VSFQ_CLASS_DGRAM;
+	__u64 judged;
+
+	if (datagram && !stats)
+		return judge_unknown(skb, p, dev, key, direction);
+	if (!stats)
+		return match(skb, p, key, direction, dev);
+	if (!datagram)
+		direction = stats->opened % VSFQ_NR_DIRECTIONS;
+	judged = stats->judged[direction];
+	if (still_judged(skb, p, stats, judged, datagram))
+		return judged & VSFQ_JUDGED_MASK;
+	judged = match(skb, p, key, direction, dev);
+	remember(skb, p, stats, direction, judged);
+	return judged;
+}
+
+/* What connect() was told about the request that this packet is; or NULL. */
+static __always_inline struct request *request_of(struct __sk_buff *skb,
+						  struct vsfq_device_stats *dev,
+						  struct vsfq_flow_key *key)
+{
+	const __u64 *device = (const __u64 *)dev->name;
+	__u64 cookie = bpf_get_socket_cookie(skb);
+	struct request *r = bpf_map_lookup_elem(&requests, &cookie);
+
+	if (!r || r->device[0] != device[0] || r->device[1] != device[1] ||
+	    r->local_cid != key->local_cid || r->peer_cid != key->peer_cid ||
+	    r->peer_port != key->peer_port)
+		return NULL;
+	return r;
+}
+
+/*
+ * If another policy has accepted it, "p" is none: the caps of this one are for
+ * what it accepts, and count what is there already once it says something.
+ */
+static __always_inline __u32 judge_request(struct __sk_buff *skb,
+					   struct vsfq_policy **p,
+					   struct vsfq_device_stats *dev,
+					   struct vsfq_flow_key *key,
+					   __u32 direction)
+{
+	struct request *r = request_of(skb, dev, key);
+	__u32 judged = REQUEST_PASSES;
+
+	if (r && r->judged) {
+		if (r->generation != generation_of(*p))
+			*p = NULL;
+		return r->judged;
+	}
+	if (*p)
+		judged = match(skb, *p, key, direction, dev);
+	if (r) {
+		r->generation = generation_of(*p);
+		r->judged = judged;
+	}
 	return judged;
 }
 
@@ -210,6 +305,21 @@ static __always_inline void begin(struct vsfq_flow_stats *stats, bool egress)
 	}
 	stats->state = VSFQ_FLOW_NEW;
 	stats->opened = egress;
+}
+
+/* What opens something is accepted: from now on there is a flow of it. */
+static __always_inline struct vsfq_flow_stats *
+flow_accept(struct __sk_buff *skb, struct vsfq_policy *p,
+	    struct vsfq_flow_stats *stats, struct vsfq_flow_key *key,
+	    __u32 judged, bool connection, bool egress)
+{
+	if (!stats)
+		stats = flow_new(key, egress);
+	if (stats && p)
+		remember(skb, p, stats, egress, judged);
+	if (stats && connection)
+		begin(stats, egress);
+	return stats;
 }
 
 static __always_inline void count_stall(struct vsfq_class_stats *cs,
@@ -277,29 +387,34 @@ static __always_inline int account(struct __sk_buff *skb, bool egress)
 		__sync_fetch_and_add(&dev->foreign, 1);
 		return TCX_NEXT;
 	}
-	class = vsock_class(tuple.type);
 	opens = vsock_opens(tuple.type, op);
-	connection = class == VSFQ_CLASS_STREAM;
+	judged = VSFQ_JUDGED(VSFQ_ACCEPT, vsock_class(tuple.type));
+	connection = vsock_class(tuple.type) == VSFQ_CLASS_STREAM;
 	key = flow_key(&tuple, egress);
-	stats = flow_stats(&key, egress);
-	if (stats && connection && opens)
-		begin(stats, egress);
+	stats = bpf_map_lookup_elem(&flows, &key);
+	if (!stats && !opens)
+		stats = flow_new(&key, egress);
 	p = policy_in_force();
-	if (p) {
-		judged = judge(skb, p, dev, stats, &key, opens, egress);
-		if (opens)
-			event_judged(dev, &key, egress, judged);
-		if (opens && VSFQ_JUDGED_VERDICT(judged) >= VSFQ_REJECT) {
+	if (connection && opens)
+		judged = judge_request(skb, &p, dev, &key, egress);
+	else if (p)
+		judged = judge(skb, p, dev, stats, &key, egress);
+	if (opens) {
+		event_judged(dev, &key, egress, judged);
+		if (VSFQ_JUDGED_VERDICT(judged) >= VSFQ_REJECT) {
 			__sync_fetch_and_add(&dev->refused[egress], 1);
 			return TCX_DROP;
 		}
-		class = VSFQ_JUDGED_CLASS(judged) % VSFQ_MAX_CLASSES;
 	}
+	class = VSFQ_JUDGED_CLASS(judged) % VSFQ_MAX_CLASSES;
 	if (connection &&
 	    !within_caps(skb, p, dev, stats, &key, class, op, egress)) {
 		__sync_fetch_and_add(&dev->refused[egress], 1);
 		return TCX_DROP;
 	}
+	if (opens && (connection || !stats))
+		stats = flow_accept(skb, p, stats, &key, judged, connection,
+				    egress);
 	cs = class_stats(class);
 	if (cs)
 		count(egress ? &cs->sent : &cs->received, skb);

@@ -18,18 +18,22 @@
  * rules about (2:unknown, 42:22), and fails with ECONNREFUSED. To 2:22, which
  * is loopback, there is no device, and nothing is asked.
  *
+ * ONE ANSWER. Another policy may be in force before the request is a packet, or
+ * before a packet of it gets through. What connect() was told is kept by the
+ * name of the socket (request.bpf.h), and the classifier goes by that.
+ *
  * LIMITS. A socket that is not bound has no local port yet: if a rule that
  * names some comes before the answer, the classifier has to give it, and what
  * it rejects is lost in silence. The same goes for connections that the kernel
  * itself makes. Which device it would be is judged by its CID, up or down. A
- * datagram socket remembers the answer about one destination, with the
- * generation of the policy; one that sends to several in turn is judged anew
- * each time that it changes. A policy that rejects nothing on the way out costs
- * a look at the socket's family, the device and the policy.
+ * datagram socket remembers the answers about the ANSWERS destinations that it
+ * asked about last, with the generation of the policy; one that sends to more in
+ * turn is judged anew each time. A policy that rejects nothing on the way out
+ * costs a datagram a look at the socket's family, the device and the policy.
  */
 #include "event.bpf.h"
-#include "policy.bpf.h"
 #include "match.h"
+#include "request.bpf.h"
 #include <bpf/bpf_tracing.h>
 
 char _license[] SEC("license") = "GPL";
@@ -41,8 +45,11 @@ char _license[] SEC("license") = "GPL";
 #define SOCK_SEQPACKET		5
 #define TCP_CLOSE		7	/* sk_state, whatever the family */
 #define VMADDR_CID_LOCAL	1
+#define VMADDR_CID_ANY		0xffffffff
 #define VMADDR_PORT_ANY		0xffffffff
 #define ECONNREFUSED		111
+
+#define ANSWERS			4	/* that a datagram socket remembers */
 
 const volatile __u64 build;	/* tells the loader one version from another */
 
@@ -70,18 +77,23 @@ struct address {
 	__u32 flags;
 };
 
-/* What a datagram socket was last told. */
+/* What a datagram socket was told about one destination. */
 struct answer {
 	__u64 judged;			/* as in struct vsfq_flow_stats */
 	__u32 cid;
 	__u32 port;
 };
 
+struct answers {
+	struct answer of[ANSWERS];
+	__u64 next;			/* to be forgotten */
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, int);
-	__type(value, struct answer);
+	__type(value, struct answers);
 } answers SEC(".maps");
 
 static __always_inline struct vsfq_device_stats *device_at(__u32 cid)
@@ -143,17 +155,26 @@ static __always_inline __u32 packet_type(__u32 type)
 	}
 }
 
-/* The answer that this socket got before, as long as it holds. */
+/* The answer that this socket got before, as long as it holds; or its place. */
 static __always_inline struct answer *remembered(struct sock *sk,
 						 struct vsfq_policy *p,
 						 struct address *to)
 {
+	struct answers *all = bpf_sk_storage_get(&answers, sk, NULL,
+						 BPF_SK_STORAGE_GET_F_CREATE);
 	struct answer *a;
+	__u32 i;
 
-	a = bpf_sk_storage_get(&answers, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	if (a && (a->cid != to->cid || a->port != to->port ||
-		  (a->judged & ~VSFQ_JUDGED_MASK) != p->generation))
-		a->judged = 0;
+	if (!all)
+		return NULL;
+	for (i = 0; i < ANSWERS; i++) {
+		a = &all->of[i];
+		if (a->cid == to->cid && a->port == to->port &&
+		    (a->judged & ~VSFQ_JUDGED_MASK) == p->generation)
+			return a;
+	}
+	a = &all->of[all->next++ % ANSWERS];
+	a->judged = 0;
 	return a;
 }
 
@@ -165,23 +186,16 @@ static __always_inline int refuse(struct vsfq_device_stats *dev, __u32 judged)
 	return -ECONNREFUSED;
 }
 
-static __always_inline int judge(struct sock *sk, __u32 type,
-				 struct address *to, bool remember)
+/* What is not refused here tells of itself as a packet. */
+static __always_inline __u32 ask(struct sock *sk, __u32 type,
+				 struct address *to, struct vsfq_policy *p,
+				 struct vsfq_device_stats *dev)
 {
 	struct vsock_sock *vsk = (struct vsock_sock *)sk;
-	struct vsfq_device_stats *dev = device_to(to->cid);
-	struct vsfq_policy *p = policy_in_force();
 	struct vsfq_flow_key key = { };
 	struct address local = { };
-	struct answer *a = NULL;
 	__u32 judged;
 
-	if (!dev || !p || !p->rejects_out)
-		return 0;
-	if (remember)
-		a = remembered(sk, p, to);
-	if (a && a->judged)
-		return refuse(dev, a->judged);
 	key.local_cid = dev->local_cid;
 	bpf_probe_read_kernel(&local, sizeof(local), &vsk->local_addr);
 	key.local_port = local.port;
@@ -189,14 +203,58 @@ static __always_inline int judge(struct sock *sk, __u32 type,
 	key.peer_port = to->port;
 	key.type = packet_type(type);
 	judged = match(sk, p, &key, dev);
+	if (VSFQ_JUDGED_VERDICT(judged) == VSFQ_REJECT)
+		event_judged(dev, &key, VSFQ_OUT, judged);
+	return judged;
+}
+
+/* Also where there is nothing to ask: the answer of before is none any more. */
+static __always_inline int judge_request(struct sock *sk, __u32 type,
+					 struct address *to)
+{
+	struct vsfq_device_stats *dev = device_to(to->cid);
+	struct vsfq_policy *p = policy_in_force();
+	__u64 cookie = bpf_get_socket_cookie(sk);
+	struct request r = { .judged = REQUEST_PASSES };
+
+	if (!dev) {
+		bpf_map_delete_elem(&requests, &cookie);
+		return 0;
+	}
+	if (p)
+		r.judged = ask(sk, type, to, p, dev);
+	r.generation = generation_of(p);
+	r.device[0] = ((__u64 *)dev->name)[0];
+	r.device[1] = ((__u64 *)dev->name)[1];
+	r.local_cid = dev->local_cid;
+	r.peer_cid = to->cid;
+	r.peer_port = to->port;
+	bpf_map_update_elem(&requests, &cookie, &r, BPF_ANY);
+	return refuse(dev, r.judged);
+}
+
+static __always_inline int judge_datagram(struct sock *sk, struct address *to)
+{
+	struct vsfq_device_stats *dev;
+	struct vsfq_policy *p = policy_in_force();
+	struct answer *a;
+	__u32 judged;
+
+	/* For datagrams that is this machine (vsock_dgram_get_transport()). */
+	if (to->cid == VMADDR_CID_ANY)
+		return 0;
+	dev = device_to(to->cid);
+	if (!dev || !p || !p->rejects_out)
+		return 0;
+	a = remembered(sk, p, to);
+	if (a && a->judged)
+		return refuse(dev, a->judged);
+	judged = ask(sk, SOCK_DGRAM, to, p, dev);
 	if (a && judged) {
 		a->cid = to->cid;
 		a->port = to->port;
 		a->judged = p->generation | (judged & VSFQ_JUDGED_MASK);
 	}
-	/* What is not refused here tells of itself as a packet. */
-	if (VSFQ_JUDGED_VERDICT(judged) == VSFQ_REJECT)
-		event_judged(dev, &key, VSFQ_OUT, judged);
 	return refuse(dev, judged);
 }
 
@@ -227,12 +285,14 @@ int BPF_PROG(vsfq_connect, struct socket *sock, struct sockaddr *address,
 	if (ret)
 		return ret;
 	sk = vsock_of(sock);
-	/* Only what begins: datagram sockets may connect again, any time. */
-	if (!sk || (sock->type != SOCK_DGRAM &&
-		    sk->__sk_common.skc_state != TCP_CLOSE))
+	if (!sk || !read_address(&to, address, length))
 		return 0;
-	return read_address(&to, address, length) ?
-	       judge(sk, sock->type, &to, false) : 0;
+	/* It may connect again, at any time. */
+	if (sock->type == SOCK_DGRAM)
+		return judge_datagram(sk, &to);
+	/* Only what begins. */
+	return sk->__sk_common.skc_state == TCP_CLOSE ?
+	       judge_request(sk, sock->type, &to) : 0;
 }
 
 SEC("lsm/socket_sendmsg")
@@ -253,5 +313,5 @@ int BPF_PROG(vsfq_sendmsg, struct socket *sock, struct msghdr *msg, int size,
 	    !read_address(&to, msg->msg_name, msg->msg_namelen) :
 	    !read_address(&to, &vsk->remote_addr, sizeof(to)))
 		return 0;
-	return judge(sk, SOCK_DGRAM, &to, true);
+	return judge_datagram(sk, &to);
 }

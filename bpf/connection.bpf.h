@@ -343,12 +343,14 @@ static __always_inline bool connection_open(struct __sk_buff *skb,
 {
 	struct vsfq_connection new = {
 		.last_seen = bpf_ktime_get_ns(), .class = class,
+		.opened = egress,
 	}, *c;
 	__u32 cap;
 
 	c = bpf_map_lookup_elem(&connections, key);
 	if (c) {
 		c->last_seen = new.last_seen;
+		c->opened = egress;
 		return true;
 	}
 	connection_group(skb, p, stats, key, &new);
@@ -373,6 +375,7 @@ static __always_inline void connection_seen(struct __sk_buff *skb,
 {
 	struct vsfq_connection new = {
 		.last_seen = bpf_ktime_get_ns(), .class = class, .answered = 1,
+		.opened = stats && stats->opened,
 	}, *c;
 
 	connection_group(skb, p, stats, key, &new);

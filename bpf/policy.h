@@ -22,6 +22,8 @@
 #define VSFQ_PACKET_BURST(rate)	((rate) / 50 + 2)
 #define VSFQ_MIN_BURST		65580	/* bytes: the largest packet */
 #define VSFQ_MAX_BURST		(1 << 30)
+#define VSFQ_MIN_MEMORY		(64 << 10)
+#define VSFQ_MAX_MEMORY		(1 << 30)
 #define VSFQ_CGROUP_SIZE	240
 
 enum vsfq_direction {

@@ -53,6 +53,7 @@ struct flow {
 	bool on_turn;
 	bool on_fresh;
 	bool spare;
+	bool forgotten;			/* nothing finds it by its key */
 	__u8 level;			/* 0: on none of the fat lists */
 };
 

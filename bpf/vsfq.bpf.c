@@ -108,6 +108,9 @@ char _license[] SEC("license") = "GPL";
 #define OWN_GROUPS		VSFQ_MAX_CLASSES
 #define KEEP_FLOWS		(64 + OWN_FLOWS)	/* of an idle qdisc */
 #define VTIME_SHIFT		10
+#define MAX_LEAD		(1ULL << 40)	/* of one class, in vtime */
+/* Wraps after a MiB of cost, so that everybody sees it if that went wrong. */
+#define START_VTIME		(-1ULL << 30)
 #define RETRY_NS		1000000
 /* Another policy may lift a cap while all is quiet: look again so often. */
 #define RECHECK_NS		(NSEC_PER_SEC / 10)
@@ -115,7 +118,7 @@ char _license[] SEC("license") = "GPL";
 /* The time of one packet, in bytes: docs/fairness.md says how to measure it. */
 const volatile __u32 overhead = VSFQ_OVERHEAD;
 const volatile __u64 build;	/* tells the loader one version from another */
-const char default_names[VSFQ_NR_CLASSES][VSFQ_NAME_SIZE] = {
+const char default_names[VSFQ_NR_CLASSES + 1][VSFQ_NAME_SIZE] = {
 	[VSFQ_CLASS_STREAM] = "stream",
 	[VSFQ_CLASS_DGRAM] = "dgram",
 };
@@ -295,9 +298,14 @@ __verified_once int fat_update(struct vsfq_class_queue *c __arg_nonnull,
 
 static __always_inline __u32 fattest(struct vsfq_class_queue *c)
 {
+	__u32 rest = c->levels & ~(1U << (VSFQ_NR_LEVELS - 1));
+
 	if (!c->levels)
 		return 0;
-	return c->fat[(log2_above(c->levels) - 1) % VSFQ_NR_LEVELS];
+	/* log2_above() does not tell the two highest bits apart. */
+	return c->fat[(c->levels == rest ? log2_above(rest) - 1 :
+					   VSFQ_NR_LEVELS - 1) %
+		      VSFQ_NR_LEVELS];
 }
 
 /* Groups and flows come and go. */
@@ -334,8 +342,9 @@ static __always_inline void group_release(struct vsfq_queue *q, __u32 i)
 {
 	struct group_key key = group_at(i)->key;
 
-	bpf_map_delete_elem(&group_index, &key);
-	group_put(i, &q->groups);
+	/* What is still found by its key must not become another one. */
+	if (!bpf_map_delete_elem(&group_index, &key))
+		group_put(i, &q->groups);
 }
 
 static __always_inline void flow_start(struct flow *f, struct flow_key *key)
@@ -349,6 +358,7 @@ static __always_inline void flow_start(struct flow *f, struct flow_key *key)
 	f->on_turn = false;
 	f->on_fresh = false;
 	f->spare = false;
+	f->forgotten = false;
 	f->level = 0;
 }
 
@@ -373,16 +383,49 @@ __verified_once __u32 flow_new(struct vsfq_queue *q __arg_nonnull,
 	return i;
 }
 
+/* Nothing finds it any more; false: still, and it has to stay what it is. */
+static __always_inline bool flow_forget(struct flow *f)
+{
+	struct flow_key key = f->key;
+
+	f->forgotten = !bpf_map_delete_elem(&flow_index, &key);
+	return f->forgotten;
+}
+
 static __always_inline void flow_release(struct vsfq_queue *q, __u32 i)
 {
 	struct flow *f = flow_at(i);
-	struct flow_key key = f->key;
 
-	if (f->spare)
+	if (f->spare || (!f->forgotten && !flow_forget(f)))
 		return;
-	bpf_map_delete_elem(&flow_index, &key);
 	group_at(f->group)->members--;
 	flow_put(i, &q->flows);
+}
+
+/* Is the packet's flow in another group by now? A flow may only change it while
+ * nothing is queued: its order would be lost.
+ */
+static __always_inline bool flow_moves(struct flow *f, struct packet *p)
+{
+	struct group_key *key = &group_at(f->group)->key;
+
+	return !f->packets &&
+	       (key->isolate != p->isolate || key->id != p->group);
+}
+
+/* The flow that a packet goes to. */
+static __always_inline __u32 flow_of(struct vsfq_queue *q, struct packet *p,
+				     __u32 *found, __u32 spare)
+{
+	struct flow *f;
+
+	if (!found)
+		return flow_new(q, p, spare);
+	f = flow_at(*found);
+	/* The old one stays where it is until its turn ends it. */
+	if (flow_moves(f, p) && flow_forget(f))
+		return flow_new(q, p, spare);
+	return *found;
 }
 
 /*
@@ -456,6 +499,24 @@ static __always_inline void flow_wake(struct vsfq_class_queue *c, __u32 i)
 	list_push(&c->fresh, flow_at, next_fresh, i);
 }
 
+/*
+ * Virtual time wraps: after 2^54 bytes of cost in a class of weight 1. Those of
+ * classes with packets are never MAX_LEAD apart, as the dearest packet costs
+ * less than 2^27: 64 overheads of 1 MiB each.
+ */
+static __always_inline bool before(__u64 a, __u64 b)
+{
+	return (__s64)(a - b) < 0;
+}
+
+/* A class that had none, or had to wait, has no claim to the time of then. */
+static __always_inline void catch_up(struct vsfq_queue *q,
+				     struct vsfq_class_queue *c)
+{
+	if (c->vtime - q->vtime > MAX_LEAD)
+		c->vtime = q->vtime;
+}
+
 /* Put a packet at the end of its flow. */
 __verified_once int slot_push(struct vsfq_queue *q __arg_nonnull,
 			      struct vsfq_class_queue *c __arg_nonnull,
@@ -465,8 +526,8 @@ __verified_once int slot_push(struct vsfq_queue *q __arg_nonnull,
 	struct slot *slot = slot_at(s);
 
 	list_push(&f->slots, slot_at, next, s);
-	if (!c->packets && c->vtime < q->vtime)
-		c->vtime = q->vtime;
+	if (!c->packets)
+		catch_up(q, c);
 	f->packets++;
 	f->bytes += slot->length;
 	f->memory += slot->memory;
@@ -519,12 +580,19 @@ settings_of(struct vsfq_policy *p, __u32 class)
 	return p ? &p->class[class % VSFQ_MAX_CLASSES] : NULL;
 }
 
-/* What it is called; without a policy there are but these two. */
+/*
+ * What it is called; without a policy there are but two, and one that is left
+ * of another policy has no name.
+ */
 static __always_inline const char *class_name(__u32 class)
 {
 	struct vsfq_class_settings *s = settings_of(policy_in_force(), class);
 
-	return s ? s->name : default_names[class % VSFQ_NR_CLASSES];
+	if (s)
+		return s->name;
+	if (class > VSFQ_NR_CLASSES)
+		class = VSFQ_NR_CLASSES;
+	return default_names[class];
 }
 
 /* One more of a flow is dropped. */
@@ -712,6 +780,13 @@ static __always_inline void enforce_limits(struct Qdisc *sch,
 	struct vsfq_class_settings *s = settings_of(p, packet->key.class);
 	struct vsfq_caps *device = device_caps(q, p);
 
+	/*
+	 * The classifier may have asked the policy before this one, which named
+	 * a class that is none now. It goes by the limits of no policy, not by
+	 * those of an empty place, which are 0.
+	 */
+	if (s && !*s->name)
+		s = NULL;
 	enforce_limit(sch, q, c, s, to_free);
 	if (s && s->group.memory)
 		enforce_group(sch, q, c, i, s->group.memory, to_free);
@@ -812,7 +887,7 @@ int BPF_PROG(vsfq_enqueue, struct sk_buff *skb, struct Qdisc *sch,
 		goto drop;
 	}
 	/* After all that can fail: a flow on no list would never be forgotten. */
-	i = found ? *found : flow_new(q, &p, c->spare);
+	i = flow_of(q, &p, found, c->spare);
 	if (q->classes <= p.key.class)
 		q->classes = p.key.class + 1;
 	slot_fill(slot_at(s), &p);
@@ -921,8 +996,8 @@ static __always_inline void groups_unpark(struct vsfq_queue *q,
 		group_at(c->groups.tail)->next_turn = c->parked.head;
 	} else {
 		c->groups.head = c->parked.head;
-		if (!c->fresh.head && c->vtime < q->vtime)
-			c->vtime = q->vtime;
+		if (!c->fresh.head)
+			catch_up(q, c);
 	}
 	c->groups.tail = c->parked.tail;
 	c->parked.head = 0;
@@ -970,15 +1045,16 @@ static __always_inline __u32 serve_flow(struct vsfq_queue *q,
 	__u32 i = g->flows.head;
 	struct flow *f = flow_at(i);
 
+	/* Also with nothing queued: nobody gets rid of a debt by a pause. */
+	if (f->deficit <= 0 && !drain) {
+		f->deficit += quantum;
+		list_rotate(&g->flows, flow_at, next_turn);
+		return 0;
+	}
 	if (!f->packets) {
 		list_pop(&g->flows, flow_at, next_turn);
 		f->on_turn = false;
 		flow_release(q, i);
-		return 0;
-	}
-	if (f->deficit <= 0 && !drain) {
-		f->deficit += quantum;
-		list_rotate(&g->flows, flow_at, next_turn);
 		return 0;
 	}
 	charge(f, g, caps, slot_at(f->slots.head));
@@ -1063,8 +1139,8 @@ static __always_inline void enforce_class(struct vsfq_queue *q, __u32 class,
 		return;
 	}
 	q->waiting &= ~(1U << class);
-	if (waited && c->vtime < q->vtime)
-		c->vtime = q->vtime;
+	if (waited)
+		catch_up(q, c);
 }
 
 static __always_inline void enforce_groups(struct vsfq_queue *q,
@@ -1127,6 +1203,7 @@ static __always_inline __u32 class_behind(struct vsfq_queue *q, bool fresh,
 {
 	__u32 i, best = VSFQ_MAX_CLASSES;
 	__u64 least = until;
+	bool any = !fresh;
 
 	for (i = 0; i < VSFQ_MAX_CLASSES && i < q->classes; i++) {
 		struct vsfq_class_queue *c = &q->class[i];
@@ -1134,8 +1211,9 @@ static __always_inline __u32 class_behind(struct vsfq_queue *q, bool fresh,
 		if (!c->packets || (fresh && !c->fresh.head) ||
 		    !class_ready(q, i))
 			continue;
-		if (c->vtime > least)
+		if (!any && before(least, c->vtime))
 			continue;
+		any = false;
 		least = c->vtime;
 		best = i;
 	}
@@ -1186,7 +1264,7 @@ __verified_once __u32 class_next(struct vsfq_queue *q __arg_nonnull,
 		c->vtime = q->vtime;
 		return i;
 	}
-	i = class_behind(q, false, ~0ULL);
+	i = class_behind(q, false, 0);
 	c = class_of(q, i);
 	/* Idle: forget the flows, unless they are few and may come back. */
 	if (!c)
@@ -1318,39 +1396,48 @@ void BPF_PROG(vsfq_reset, struct Qdisc *sch)
 	}
 }
 
-static __always_inline void class_inherit(struct vsfq_class_queue *c,
-					  const struct vsfq_class_queue *old)
+/* All that "from" has counted, to what "to" has. */
+__verified_once int class_add(struct vsfq_class_queue *to __arg_nonnull,
+			      struct vsfq_class_queue *from __arg_nonnull)
 {
-	c->sent = old->sent;
-	__builtin_memcpy(c->drops, old->drops, sizeof(c->drops));
-	__builtin_memcpy(c->sojourn, old->sojourn, sizeof(c->sojourn));
-	c->sojourn_sum = old->sojourn_sum;
-	c->throttled = old->throttled;
-	c->groups_throttled = old->groups_throttled;
+	__u32 i;
+
+	to->sent.packets += from->sent.packets;
+	to->sent.bytes += from->sent.bytes;
+	to->sent.cost += from->sent.cost;
+	for (i = 0; i < VSFQ_NR_DROPS; i++)
+		to->drops[i] += from->drops[i];
+	for (i = 0; i < VSFQ_NR_BUCKETS; i++)
+		to->sojourn[i] += from->sojourn[i];
+	to->sojourn_sum += from->sojourn_sum;
+	to->throttled += from->throttled;
+	to->groups_throttled += from->groups_throttled;
+	return 0;
 }
 
 /*
- * A root goes on counting where the vsfq that it replaces is at this moment,
- * so that no counter goes back when another version takes over. What the old
- * one does until it is gone, and what it then drops, is counted by neither.
+ * A root that takes the place of another vsfq goes on counting where that one
+ * ended, so that no counter goes back when another version takes over. It has
+ * that place before the old one is destroyed, all of which tc does in one step
+ * for who reads them: so what the old one had queued, and dropped, counts too.
  */
-static __always_inline void queue_inherit(struct Qdisc *sch,
-					  struct vsfq_queue *q)
+static __always_inline void queue_bequeath(struct Qdisc *sch,
+					   struct vsfq_queue *q)
 {
 	struct Qdisc *root = sch->dev_queue->qdisc_sleeping;
 	struct vsfq_queue_key key;
-	struct vsfq_queue *old;
+	struct vsfq_queue *heir;
 	__u32 i;
 
 	if (!root || sch->parent != TC_H_ROOT || root->parent != TC_H_ROOT)
 		return;
 	key = queue_key(root);
-	old = bpf_map_lookup_elem(&queues, &key);
-	if (!old || old == q)
+	heir = bpf_map_lookup_elem(&queues, &key);
+	if (!heir || heir == q)
 		return;
-	q->throttled = old->throttled;
+	heir->throttled += q->throttled;
 	for (i = 0; i < VSFQ_MAX_CLASSES; i++)
-		class_inherit(&q->class[i], &old->class[i]);
+		class_add(&heir->class[i], &q->class[i]);
 }
 
 /* Up to its end: what follows is left from a longer name it once had. */
@@ -1379,11 +1466,13 @@ int BPF_PROG(vsfq_init, struct Qdisc *sch, struct nlattr *opt,
 	q->id = __sync_fetch_and_add(&last_queue_id, 1) + 1;
 	q->build = build;
 	q->overhead = overhead;
-	queue_inherit(sch, q);
 	queue_name(q, sch->dev_queue->dev);
-	for (i = 0; i < VSFQ_MAX_CLASSES; i++)
+	q->vtime = START_VTIME;
+	for (i = 0; i < VSFQ_MAX_CLASSES; i++) {
+		q->class[i].vtime = START_VTIME;
 		if (spare_new(q, i))
 			return -ENOMEM;
+	}
 	return 0;
 }
 
@@ -1397,6 +1486,7 @@ void BPF_PROG(vsfq_destroy, struct Qdisc *sch)
 
 	if (!q)
 		return;
+	queue_bequeath(sch, q);
 	for (i = 0; i < VSFQ_MAX_CLASSES; i++)
 		spare_release(q, &q->class[i]);
 	bpf_map_delete_elem(&queues, &key);

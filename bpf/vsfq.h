@@ -14,6 +14,8 @@
 #define VSFQ_MAX_FLOWS		16384	/* flows scheduled at one time */
 #define VSFQ_MAX_GROUPS		8192	/* groups scheduled at one time */
 #define VSFQ_FLOW_TABLE		16384	/* flows remembered per device */
+#define VSFQ_REFUSED_TABLE	1024	/* pairs whose datagrams are refused */
+#define VSFQ_REQUESTS		4096	/* of connections, made at one time */
 #define VSFQ_MAX_CONNECTIONS	16384	/* counted per device */
 #define VSFQ_NR_BUCKETS		32	/* of a log2 histogram of usecs */
 #define VSFQ_NR_LEVELS		32	/* of flows sorted by log2 of memory */
@@ -116,7 +118,9 @@ struct vsfq_connection {
 	__u16 class;
 	__u8 isolate;			/* of the group, enum vsfq_isolate */
 	__u8 grouped;			/* is it counted in that? */
-	__u32 answered;
+	__u8 answered;
+	__u8 opened;			/* enum vsfq_direction: who began */
+	__u8 unused[2];
 };
 
 struct vsfq_group_key {

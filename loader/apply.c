@@ -4,11 +4,14 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "classifier.h"
 #include "confirm.h"
+#include "connect.h"
 #include "pins.h"
 #include "policy.h"
 #include "policy_change.h"
 #include "policy_map.h"
+#include "policy_show.h"
 #include "reason.h"
 #include "strict.h"
 #include "vsfq.h"
@@ -121,22 +124,29 @@ static int change(const struct options *opt, const char *path,
 }
 
 /*
+ * Rules go by the names and CIDs of devices, and so do the connections that they
+ * would refuse. Another version's devices stay as that knows them.
+ */
+static int refresh_devices(void)
+{
+	int err = classifier_refresh();
+
+	return err || !connect_is_current() ? err : connect_refresh();
+}
+
+/*
  * Others need not wait for a file that comes from somebody who types it, nor for
  * a pager: only who changes something has the lock, and has read by then.
  */
 int command_apply(const struct options *opt, char **arguments)
 {
-	const char *path = arguments[0] ?: POLICY_FILE, *missing;
+	const char *path = arguments[0] ?: POLICY_FILE;
 	static struct vsfq_policy new, old;
 	static struct policy_error error;
-	int in_force, lock;
+	int in_force, lock, err;
 
-	if (policy_parse(path, &new, &error))
-		return complain(opt, "%s", policy_error_text(&error));
-	missing = policy_find_cgroups(&new);
-	if (missing)
-		return complain(opt, "cannot apply \"%s\": there is no cgroup \"%s\"",
-				path, missing);
+	if (policy_parse(path, policy_find_cgroup, &new, &error))
+		return policy_complain(opt, &error);
 	lock = opt->dry_run ? -1 : pins_lock();
 	in_force = policy_map_read(&old);
 	if (in_force < 0)
@@ -145,6 +155,10 @@ int command_apply(const struct options *opt, char **arguments)
 	policy_keep_classes(&new, &old);
 	if (opt->dry_run)
 		return print_change(opt, path, in_force ? &old : NULL, &new);
+	err = refresh_devices();
+	if (err)
+		return complain(opt, "cannot look what the devices are now: %s",
+				reason(err));
 	return change(opt, path, &new, in_force && is_done(opt, &new, &old),
 		      lock);
 }

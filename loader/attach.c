@@ -14,13 +14,12 @@
 #include "sched.h"
 #include "vsfq.h"
 
-/* By a name of its own: one may read like that of another, see owner.h. */
-static bool can_be_pinned(const struct device *dev)
+/* Who lets the kernel's BPF programs read its memory needs one more. */
+static const char *why(int err)
 {
-	char name[IFNAMSIZ];
-
-	owner_name(dev->owner, name);
-	return pins_names_device(dev->owner) && !strcmp(name, dev->name);
+	return err == -EPERM ?
+	       "needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN (try: root)" :
+	       reason(err);
 }
 
 /* Drop those that cannot; EXIT_FAILED after messages about them. */
@@ -29,7 +28,8 @@ static int refuse_names(const struct options *opt, struct devices *list)
 	int i, count = 0, ret = EXIT_DONE;
 
 	for (i = 0; i < list->count; i++) {
-		if (can_be_pinned(&list->device[i]))
+		if (pins_can_name(list->device[i].name,
+				  list->device[i].owner))
 			list->device[count++] = list->device[i];
 		else
 			ret = complain(opt, "cannot attach \"%s\": no device of such a name can be pinned (try: ip link set it name ...)",
@@ -71,7 +71,7 @@ static int attach_device(const struct options *opt, const struct device *dev)
 	before = classifier_attach(dev, overhead);
 	if (before < 0)
 		return complain(opt, "cannot attach \"%s\": %s", dev->name,
-				reason(before));
+				why(before));
 	err = attach_qdisc(dev, overhead);
 	if (!err)
 		return EXIT_DONE;
@@ -79,7 +79,7 @@ static int attach_device(const struct options *opt, const struct device *dev)
 	if (!before)
 		classifier_detach(dev->owner);
 	return complain(opt, "cannot attach \"%s\": %s", dev->name,
-			reason(err));
+			why(err));
 }
 
 static int attach_devices(const struct options *opt,
@@ -116,15 +116,16 @@ int command_attach(const struct options *opt, char **arguments)
 	if (!list.count)
 		return refused;
 	/* Before anything is attached: this kernel may have no such qdiscs. */
-	sched = sched_is_current() ? SCHED_BEFORE :
+	sched = classifier_refresh() ?:
+		sched_is_registered() ? SCHED_BEFORE :
 		sched_register(opt->overhead ?: VSFQ_OVERHEAD);
 	err = sched < 0 ? sched : connect_attach();
 	ret = err ? complain(opt, "cannot attach \"%s\": %s", arguments[0],
-			     reason(err)) : attach_devices(opt, &list);
+			     why(err)) : attach_devices(opt, &list);
 	err = err ?: connect_refresh();
 	if (err && ret == EXIT_DONE)
 		ret = complain(opt, "cannot tell what refuses connect() which devices there are: %s",
-			       reason(err));
+			       why(err));
 	if (ret != EXIT_DONE)
 		undo(sched);
 	return ret ?: refused;

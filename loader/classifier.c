@@ -8,6 +8,7 @@
 
 #include "classifier.h"
 #include "classify.skel.h"
+#include "connect.h"
 #include "device.h"
 #include "events.h"
 #include "pins.h"
@@ -197,24 +198,28 @@ static struct classify *open_skeleton(__u32 overhead)
 }
 
 /*
- * Before it has counted anything: which device it is, as rules see it. What the
- * version before has counted says so already.
+ * Which device it is, as rules see it. What is counted while this is written is
+ * lost, so it is only if it is new.
  */
-static int describe(const struct device *dev, struct classify *skel)
+static int describe(const struct device *dev, int fd)
 {
-	int fd = bpf_map__fd(skel->maps.device);
-	struct vsfq_device_stats stats;
+	struct vsfq_device_stats was, now;
 	__u32 zero = 0, cid = 0;
-	int err = bpf_map_lookup_elem(fd, &zero, &stats);
+	int err = bpf_map_lookup_elem(fd, &zero, &was);
 
-	if (err || *stats.name)
+	if (err)
 		return err;
+	now = was;
 	sscanf(dev->port, "cid%u", &cid);
-	stats.local_cid = dev->guest ? cid : CID_HOST;
-	stats.peer_cid = dev->guest ? VSFQ_ANY_CID : cid;
+	now.local_cid = dev->guest ? cid : CID_HOST;
+	now.peer_cid = dev->guest ? VSFQ_ANY_CID : cid;
 	/* A whole one: shorter than IFNAMSIZ, which is the size of both. */
-	strcpy(stats.name, dev->name);
-	return bpf_map_update_elem(fd, &zero, &stats, BPF_ANY);
+	memset(now.name, 0, sizeof(now.name));
+	strcpy(now.name, dev->name);
+	if (now.local_cid == was.local_cid && now.peer_cid == was.peer_cid &&
+	    !strcmp(now.name, was.name))
+		return 0;
+	return bpf_map_update_elem(fd, &zero, &now, BPF_ANY);
 }
 
 /*
@@ -252,8 +257,18 @@ static int keep_counters(const struct device *dev, struct classify *skel)
 static int load(const struct device *dev, struct classify *skel)
 {
 	return policy_map_share(skel->maps.policy) ?:
-	       events_share(skel->maps.events) ?: keep_counters(dev, skel) ?:
-	       classify__load(skel) ?: describe(dev, skel);
+	       events_share(skel->maps.events) ?:
+	       connect_share(skel->maps.requests) ?: keep_counters(dev, skel) ?:
+	       classify__load(skel) ?:
+	       describe(dev, bpf_map__fd(skel->maps.device));
+}
+
+/* Is it as it would be if it was attached now? Somebody may have been there. */
+static bool is_whole(const struct device *dev, struct classify *skel)
+{
+	return hooks_of(dev) == NR_DIRECTIONS &&
+	       pins_same(dev->owner, skel->maps.rodata) &&
+	       connect_shares(dev->owner, skel->maps.requests);
 }
 
 int classifier_attach(const struct device *dev, __u32 overhead)
@@ -265,11 +280,57 @@ int classifier_attach(const struct device *dev, __u32 overhead)
 	skel = open_skeleton(overhead);
 	if (!skel)
 		return -errno;
-	/* Somebody may have taken it off one of them. */
-	if (hooks < NR_DIRECTIONS || !pins_same(dev->owner, skel->maps.rodata))
+	if (!is_whole(dev, skel))
 		err = load(dev, skel) ?: attach(dev, skel);
 	classify__destroy(skel);
 	return err ?: hooks > 0;
+}
+
+/*
+ * A device may have been renamed since: its pins go with it, before a device
+ * that has its old name now is attached there, and before its new name is
+ * attached beside it.
+ */
+static int follow(const char *owner, void *data)
+{
+	char name[IFNAMSIZ], now[OWNER_SIZE];
+	int ifindex, ret = 1;
+
+	/* Again for what was there and is here now: names may be exchanged. */
+	while (ret > 0 && owner_is_here(owner)) {
+		ifindex = classifier_ifindex(owner);
+		if (ifindex <= 0 || !if_indextoname(ifindex, name))
+			return 0;
+		owner_of(name, now);
+		if (!pins_can_name(name, now) ||
+		    classifier_ifindex(now) == ifindex)
+			return 0;
+		ret = pins_move(owner, now);
+	}
+	return ret < 0 ? ret : 0;
+}
+
+/* What another version counts it describes when it is attached again. */
+static int refresh(const char *owner, void *data)
+{
+	char name[IFNAMSIZ];
+	struct device dev;
+	int err, fd;
+
+	owner_name(owner, name);
+	if (!owner_is_here(owner) || device_find(name, &dev) || !hooks_of(&dev))
+		return 0;
+	fd = pins_open_map(owner, "device", sizeof(struct vsfq_device_stats));
+	if (fd < 0)
+		return fd == -EPROTO ? 0 : fd;
+	err = describe(&dev, fd);
+	close(fd);
+	return err;
+}
+
+int classifier_refresh(void)
+{
+	return pins_each(follow, NULL) ?: pins_each(refresh, NULL);
 }
 
 int classifier_detach(const char *owner)

@@ -18,6 +18,12 @@ struct device;
  */
 int classifier_attach(const struct device *dev, __u32 overhead);
 
+/*
+ * Devices may have another name, or a guest another CID, than when they were
+ * attached: so has then what is pinned of them. connect_refresh() is due.
+ */
+int classifier_refresh(void);
+
 /* Detach what is pinned there. */
 int classifier_detach(const char *owner);
 

@@ -96,6 +96,37 @@ static int pin(struct connect *skel)
 	return err;
 }
 
+/* Another version may have it in another form, in which nobody finds ours. */
+int connect_share(struct bpf_map *map)
+{
+	int err = pins_share(PINS_CONNECT, map);
+
+	return err == -EPROTO || err == -ENOENT ? 0 : err;
+}
+
+/* The number of a pinned map, 0 if it is not there. */
+static __u32 number_of(const char *owner, const char *name)
+{
+	struct bpf_map_info info = { };
+	__u32 size = sizeof(info);
+	int fd = pins_open(owner, name);
+
+	if (fd < 0)
+		return 0;
+	bpf_map_get_info_by_fd(fd, &info, &size);
+	close(fd);
+	return info.id;
+}
+
+/* If somebody unpinned what refuses connect(), the one since has a new map. */
+bool connect_shares(const char *owner, const struct bpf_map *map)
+{
+	const char *name = bpf_map__name(map);
+
+	return pins_fits(PINS_CONNECT, map) ||
+	       number_of(owner, name) == number_of(PINS_CONNECT, name);
+}
+
 /*
  * For a moment there are two of them: better twice than not at all. A kernel
  * that does not take it, as one without CONFIG_SECURITY_NETWORK or one that is
@@ -104,7 +135,8 @@ static int pin(struct connect *skel)
 static int attach(struct connect *skel)
 {
 	int err = policy_map_share(skel->maps.policy) ?:
-		  events_share(skel->maps.events);
+		  events_share(skel->maps.events) ?:
+		  connect_share(skel->maps.requests);
 
 	if (err)
 		return err;

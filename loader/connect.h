@@ -9,6 +9,8 @@
 
 #include <stdbool.h>
 
+struct bpf_map;
+
 #define PINS_CONNECT	"@connect"
 
 /*
@@ -16,6 +18,15 @@
  * does not let us, which doctor tells.
  */
 int connect_attach(void);
+
+/* Let this map be the one in which connect() leaves answers, if it does. */
+int connect_share(struct bpf_map *map);
+
+/*
+ * Does the classifier of this owner look for answers in the map in which
+ * connect() leaves them, as it would if this map was shared now?
+ */
+bool connect_shares(const char *owner, const struct bpf_map *map);
 
 /* Devices were attached or detached: which of them there are. */
 int connect_refresh(void);

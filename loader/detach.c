@@ -97,11 +97,19 @@ static int detach_all(const struct options *opt)
 	return d.ret;
 }
 
-/* What is gone may be of another namespace: doctor names the owner. */
+/*
+ * A device that has this name, whatever it was attached as, or else what is
+ * pinned under it. What is gone may be of another namespace: doctor names the
+ * owner.
+ */
 static int detach_named(const struct options *opt, const char *name)
 {
+	int err = if_nametoindex(name) ? classifier_refresh() : 0;
 	char owner[OWNER_SIZE];
 
+	if (err)
+		return complain(opt, "cannot look what is attached: %s",
+				reason(err));
 	owner_of(name, owner);
 	return detach_device(pins_exist(owner) ? owner : name, name, opt);
 }

@@ -3,7 +3,6 @@
 #include "doctor.h"
 #include "finding.h"
 #include "print.h"
-#include "reason.h"
 #include "vsfq.h"
 
 static void look_at_devices(json_t *findings)
@@ -12,8 +11,8 @@ static void look_at_devices(json_t *findings)
 	int i, err = devices_list(&list);
 
 	if (err) {
-		finding_add(findings, FINDING_PROBLEM, "devices",
-			    "cannot be listed: %s", reason(err));
+		finding_error(findings, FINDING_PROBLEM, "devices",
+			      "cannot be listed", err);
 		return;
 	}
 	if (!list.count) {

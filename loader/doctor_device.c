@@ -9,7 +9,6 @@
 #include "finding.h"
 #include "manager.h"
 #include "qdisc.h"
-#include "reason.h"
 #include "sched.h"
 #include "tcx.h"
 
@@ -40,9 +39,8 @@ static void attached(json_t *findings, const struct device *dev)
 static void not_attached(json_t *findings, const struct device *dev, int at)
 {
 	if (at < 0 && at != -ENOENT) {
-		finding_add(findings, FINDING_WARNING, dev->name,
-			    "cannot tell whether it is attached: %s",
-			    reason(at));
+		finding_error(findings, FINDING_WARNING, dev->name,
+			      "cannot tell whether it is attached", at);
 		return;
 	}
 	finding_add(findings, FINDING_WARNING, dev->name,

@@ -56,6 +56,16 @@ static void look_at_option(json_t *findings, bool there, const char *what,
 		finding_fix(findings, "a kernel with %s", option);
 }
 
+/* Of one without a BPF LSM that is told alone. */
+static void look_at_hooks(json_t *findings, const struct kernel *kernel)
+{
+	if (kernel->socket_hooks || !kernel_has_bpf_lsm())
+		return;
+	finding_add(findings, FINDING_WARNING, "kernel",
+		    "has no LSM hooks of sockets: what the policy rejects on its way out is dropped");
+	finding_fix(findings, "a kernel with CONFIG_SECURITY_NETWORK");
+}
+
 static void look_at_kernel(json_t *findings)
 {
 	struct kernel kernel;
@@ -68,6 +78,7 @@ static void look_at_kernel(json_t *findings)
 		       "CONFIG_NET_SCH_BPF");
 	look_at_option(findings, kernel.tcx, "tcx hooks",
 		       "CONFIG_NET_XGRESS");
+	look_at_hooks(findings, &kernel);
 }
 
 static void look_at_lsm(json_t *findings)
@@ -79,7 +90,7 @@ static void look_at_lsm(json_t *findings)
 	finding_add(findings, FINDING_WARNING, "kernel",
 		    "has no BPF LSM: what the policy rejects on its way out is dropped");
 	finding_fix(findings,
-		    "a kernel with CONFIG_BPF_LSM, and bpf in lsm= of its command line");
+		    "a kernel with CONFIG_BPF_LSM and CONFIG_SECURITY_NETWORK, and bpf in lsm= of its command line");
 }
 
 static void look_at_file_system(json_t *findings)

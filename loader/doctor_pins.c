@@ -12,7 +12,6 @@
 #include "policy.h"
 #include "policy_change.h"
 #include "policy_map.h"
-#include "reason.h"
 #include "sched.h"
 
 #define ABOUT	"policy"
@@ -21,20 +20,12 @@
 static bool read_file(json_t *findings, struct vsfq_policy *policy)
 {
 	static struct policy_error error;
-	const char *missing;
 
-	if (policy_parse(POLICY_FILE, policy, &error)) {
-		finding_add(findings, FINDING_PROBLEM, ABOUT, "%s",
-			    policy_error_text(&error));
-		finding_fix(findings, "vsfq check");
-		return false;
-	}
-	missing = policy_find_cgroups(policy);
-	if (!missing)
+	if (!policy_parse(POLICY_FILE, policy_find_cgroup, policy, &error))
 		return true;
-	finding_add(findings, FINDING_PROBLEM, ABOUT,
-		    "%s: there is no cgroup \"%s\"", POLICY_FILE, missing);
-	finding_fix(findings, "make it, then vsfq apply");
+	finding_add(findings, FINDING_PROBLEM, ABOUT, "%s",
+		    policy_error_text(&error));
+	finding_fix(findings, "correct it, then vsfq apply");
 	return false;
 }
 
@@ -58,9 +49,8 @@ static void look_at_policy(json_t *findings)
 	int ret = policy_map_read(&policy);
 
 	if (ret < 0) {
-		finding_add(findings, ret == -EPROTO ? FINDING_PROBLEM :
-			    FINDING_WARNING, ABOUT, "cannot be read: %s",
-			    reason(ret));
+		finding_error(findings, ret == -EPROTO ? FINDING_PROBLEM :
+			      FINDING_WARNING, ABOUT, "cannot be read", ret);
 		return;
 	}
 	if (ret)
@@ -89,7 +79,7 @@ static void look_at_qdisc(json_t *findings)
 /* Without a BPF LSM it cannot be there, which the machine's part tells. */
 static void look_at_connect(json_t *findings)
 {
-	if (!pins_any() || !kernel_has_bpf_lsm())
+	if (pins_any() <= 0 || !kernel_has_bpf_lsm())
 		return;
 	if (connect_is_current()) {
 		finding_add(findings, FINDING_OK, "connect",

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "finding.h"
 #include "printable.h"
+#include "reason.h"
 
 static const char * const levels[] = {
 	[FINDING_OK] = "ok",
@@ -14,10 +16,14 @@ static const char * const levels[] = {
 
 static json_t *format_text(const char *format, va_list ap)
 {
-	char text[512];
+	json_t *json;
+	char *text;
 
-	vsnprintf(text, sizeof(text), format, ap);
-	return printable(text);
+	if (vasprintf(&text, format, ap) < 0)
+		return printable(format);
+	json = printable(text);
+	free(text);
+	return json;
 }
 
 void finding_add(json_t *findings, enum finding_level level,
@@ -45,9 +51,31 @@ void finding_fix(json_t *findings, const char *format, ...)
 	va_end(ap);
 }
 
+void finding_error(json_t *findings, enum finding_level level,
+		   const char *about, const char *what, int err)
+{
+	finding_add(findings, level, about, "%s: %s", what, reason_text(err));
+	finding_fix(findings, "%s", reason_fix(err) ?:
+		    "dmesg, which may say why");
+}
+
 static const char *text(const json_t *finding, const char *name)
 {
 	return json_string_value(json_object_get(finding, name));
+}
+
+static void print_finding(const json_t *finding)
+{
+	const char *fix = text(finding, "fix");
+	char *line;
+
+	if (asprintf(&line, "%-8s %s: %s%s%s%s", text(finding, "level"),
+		     text(finding, "about"), text(finding, "finding"),
+		     fix ? " (try: " : "", fix ?: "", fix ? ")" : "") < 0)
+		return;
+	printable_line(line);
+	puts(line);
+	free(line);
 }
 
 void finding_print(const json_t *findings)
@@ -55,13 +83,8 @@ void finding_print(const json_t *findings)
 	json_t *finding;
 	size_t i;
 
-	json_array_foreach(findings, i, finding) {
-		printf("%-8s %s: %s", text(finding, "level"),
-		       text(finding, "about"), text(finding, "finding"));
-		if (text(finding, "fix"))
-			printf(" (try: %s)", text(finding, "fix"));
-		putchar('\n');
-	}
+	json_array_foreach(findings, i, finding)
+		print_finding(finding);
 }
 
 bool finding_problems(const json_t *findings)

@@ -21,6 +21,10 @@ void finding_add(json_t *findings, enum finding_level level,
 void finding_fix(json_t *findings, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* Add that something failed, and what to do about that. */
+void finding_error(json_t *findings, enum finding_level level,
+		   const char *about, const char *what, int err);
+
 /* One line each. */
 void finding_print(const json_t *findings);
 

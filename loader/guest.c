@@ -8,6 +8,7 @@
 
 #include "guest.h"
 #include "guest_file.h"
+#include "printable.h"
 
 #define MAX_GUESTS	1024
 #define MAX_AGE		1	/* s */
@@ -31,14 +32,6 @@ static bool ends_with(const char *name, const char *suffix)
 	return length >= tail && !strcmp(name + length - tail, suffix);
 }
 
-/* It goes to terminals. */
-static void make_printable(char *name)
-{
-	for (; *name; name++)
-		if (*name <= ' ' || *name > '~')
-			*name = '?';
-}
-
 static void add_guest(const char *path, int source)
 {
 	struct guest *guest = &guests[count];
@@ -46,7 +39,7 @@ static void add_guest(const char *path, int source)
 	memset(guest, 0, sizeof(*guest));
 	if (!sources[source].read(path, guest))
 		return;
-	make_printable(guest->name);
+	printable_name(guest->name);
 	count++;
 }
 

@@ -13,7 +13,7 @@ int command_help(const struct options *opt, char **arguments)
 	printf("\noptions:\n"
 	       "  -j, --json        output and errors as JSON\n"
 	       "  -p, --pretty      the same, indented\n"
-	       "  -s, --statistics  more figures\n"
+	       "  -s, --statistics  with show, check: more figures\n"
 	       "  -n, --dry-run     with apply: print what would change\n"
 	       "  -b, --batch       with top: print instead, line by line\n"
 	       "  -c, --count N     with top: end after so many screens\n"
@@ -24,6 +24,7 @@ int command_help(const struct options *opt, char **arguments)
 	       "  -o, --overhead N  with attach: time of a packet in bytes\n"
 	       "  -t, --textfile D  with metrics: write D/vsfq.prom\n"
 	       "  -v, --verbose     messages of libbpf; twice: its debugging\n"
+	       "  -V, --version     the same as version\n"
 	       "  -h, --help        the same as help\n");
 	return EXIT_DONE;
 }

@@ -13,9 +13,9 @@
 #define LSM_ID_BPF		109
 #define MAX_LSMS		32
 
-static bool has_struct(const struct btf *btf, const char *name)
+static bool has(const struct btf *btf, __u32 kind, const char *name)
 {
-	return btf__find_by_name_kind(btf, name, BTF_KIND_STRUCT) > 0;
+	return btf__find_by_name_kind(btf, name, kind) > 0;
 }
 
 int kernel_read(struct kernel *kernel)
@@ -24,8 +24,11 @@ int kernel_read(struct kernel *kernel)
 
 	if (!btf)
 		return -ENODATA;
-	kernel->bpf_qdisc = has_struct(btf, "bpf_struct_ops_Qdisc_ops");
-	kernel->tcx = has_struct(btf, "tcx_link");
+	kernel->bpf_qdisc = has(btf, BTF_KIND_STRUCT,
+				"bpf_struct_ops_Qdisc_ops");
+	kernel->tcx = has(btf, BTF_KIND_STRUCT, "tcx_link");
+	kernel->socket_hooks = has(btf, BTF_KIND_FUNC,
+				   "bpf_lsm_socket_connect");
 	btf__free(btf);
 	return 0;
 }

@@ -8,6 +8,7 @@
 struct kernel {
 	bool bpf_qdisc;		/* CONFIG_NET_SCH_BPF */
 	bool tcx;		/* CONFIG_NET_XGRESS */
+	bool socket_hooks;	/* CONFIG_SECURITY_NETWORK, for a BPF LSM */
 };
 
 /* Returns 0, or -ENODATA if the kernel has no BTF. */

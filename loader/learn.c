@@ -230,11 +230,12 @@ int command_learn(const struct options *opt, char **arguments)
 	static struct vsfq_policy policy;
 	struct sights all = { };
 	bool fits;
-	int err;
+	int err = pins_any();
 
-	if (!pins_any())
+	if (!err)
 		return complain(opt, "cannot learn: no device is attached (try: vsfq attach all)");
-	err = watch(opt, &all);
+	if (err > 0)
+		err = watch(opt, &all);
 	fits = make_policy(&all, &policy);
 	free(all.sight);
 	if (err)

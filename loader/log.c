@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "log.h"
 #include "printable.h"
@@ -28,20 +29,25 @@ void log_start(const struct options *opt)
 
 int complain(const struct options *opt, const char *format, ...)
 {
-	char text[512];
 	json_t *json;
 	va_list ap;
+	char *text;
 
 	va_start(ap, format);
-	vsnprintf(text, sizeof(text), format, ap);
+	/* As long as it is: why it failed comes last, after a path. */
+	if (vasprintf(&text, format, ap) < 0)
+		text = NULL;
 	va_end(ap);
-	if (!opt->json) {
-		fprintf(stderr, "vsfq: %s\n", text);
-		return EXIT_FAILED;
+	if (opt->json) {
+		json = json_pack("{s:o}", "error", printable(text ?: format));
+		json_dumpf(json, stdout, JSON_ENCODE_ANY);
+		putchar('\n');
+		json_decref(json);
+	} else {
+		if (text)
+			printable_line(text);
+		fprintf(stderr, "vsfq: %s\n", text ?: format);
 	}
-	json = json_pack("{s:o}", "error", printable(text));
-	json_dumpf(json, stdout, JSON_ENCODE_ANY);
-	putchar('\n');
-	json_decref(json);
+	free(text);
 	return EXIT_FAILED;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,33 +19,36 @@
 
 const struct command commands[] = {
 	{ "attach", "DEV|all", "schedule and account the packets of a device",
-	  1, 1, true, command_attach },
+	  1, 1, true, "o", command_attach },
 	{ "detach", "DEV|all", "undo attach; the default qdisc comes back",
-	  1, 1, true, command_detach },
+	  1, 1, true, "", command_detach },
 	{ "show", "[DEV]", "devices, classes, drops; with -s also flows",
-	  0, 1, false, command_show },
+	  0, 1, false, "sd", command_show },
 	{ "top", "[DEV]", "who is busy and who waits, live",
-	  0, 1, false, command_top },
+	  0, 1, false, "bcd", command_top },
 	{ "metrics", "", "the figures of show in the format of Prometheus",
-	  0, 0, false, command_metrics },
+	  0, 0, false, "t", command_metrics },
 	{ "monitor", "[EVENT]",
 	  "accept, reject, drop, cap, connect, close, as it happens",
-	  0, 1, false, command_monitor },
+	  0, 1, false, "", command_monitor },
 	{ "learn", "", "watch, then print a policy that allows what was seen",
-	  0, 0, false, command_learn },
+	  0, 0, false, "f", command_learn },
 	{ "doctor", "", "what is missing or in the way, and what to do",
-	  0, 0, false, command_doctor },
+	  0, 0, false, "", command_doctor },
 	{ "check", "[FILE]", "tell whether a policy file is right",
-	  0, 1, false, command_check },
+	  0, 1, false, "s", command_check },
 	{ "apply", "[FILE]", "put the policy of a file in force",
-	  0, 1, false, command_apply },
+	  0, 1, false, "nCS", command_apply },
 	{ "policy", "show|clear", "print the policy in force, or remove it",
-	  1, 1, false, command_policy },
+	  1, 1, false, "", command_policy },
 	{ "version", "", "the version of this program",
-	  0, 0, false, command_version },
-	{ "help", "", "this text", 0, 0, false, command_help },
+	  0, 0, false, "", command_version },
+	{ "help", "", "this text", 0, 0, false, "", command_help },
 	{ }
 };
+
+/* Of every command. */
+#define COMMON_OPTIONS	"jpvh"
 
 static const struct option long_options[] = {
 	{ "json", no_argument, NULL, 'j' },
@@ -60,9 +64,12 @@ static const struct option long_options[] = {
 	{ "strict", no_argument, NULL, 'S' },
 	{ "textfile", required_argument, NULL, 't' },
 	{ "verbose", no_argument, NULL, 'v' },
+	{ "version", no_argument, NULL, 'V' },
 	{ "help", no_argument, NULL, 'h' },
 	{ }
 };
+
+static bool given[UCHAR_MAX + 1];	/* which of them, by their letters */
 
 static int usage_error(const struct options *opt, const char *reason,
 		       const char *object)
@@ -81,8 +88,21 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
+/* One that was given and would do nothing, or NULL. */
+static const struct option *surplus_option(const struct command *c)
+{
+	const struct option *o;
+
+	for (o = long_options; o->name; o++)
+		if (given[o->val] && !strchr(COMMON_OPTIONS, o->val) &&
+		    !strchr(c->options, o->val))
+			return o;
+	return NULL;
+}
+
 static int run_command(const struct options *opt, char **arguments, int count)
 {
+	const struct option *surplus;
 	const struct command *c;
 
 	if (!count) {
@@ -92,6 +112,12 @@ static int run_command(const struct options *opt, char **arguments, int count)
 	c = find_command(arguments[0]);
 	if (!c)
 		return usage_error(opt, "unknown command", arguments[0]);
+	surplus = surplus_option(c);
+	if (surplus) {
+		complain(opt, "\"%s\" has no option \"-%c\" or \"--%s\" (try: vsfq help)",
+			 c->name, surplus->val, surplus->name);
+		return EXIT_USAGE;
+	}
 	if (count - 1 < c->min_arguments)
 		return usage_error(opt, "missing argument for", c->name);
 	if (count - 1 > c->max_arguments)
@@ -153,8 +179,9 @@ static int run(int argc, char **argv)
 	int c;
 
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, "jpsnbc:C:d:f:o:St:vh", long_options,
+	while ((c = getopt_long(argc, argv, "jpsnbc:C:d:f:o:St:vVh", long_options,
 				NULL)) != -1) {
+		given[c] = true;
 		switch (c) {
 		case 'j':
 			opt.json = true;
@@ -210,6 +237,8 @@ static int run(int argc, char **argv)
 		case 'v':
 			opt.verbose++;
 			break;
+		case 'V':
+			return command_version(&opt, NULL);
 		case 'h':
 			return command_help(&opt, NULL);
 		default:

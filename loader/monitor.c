@@ -72,8 +72,10 @@ static void print_text(const struct vsfq_event *e, const char *time)
 {
 	const struct vsfq_flow_key *f = &e->flow;
 	const char *guest = guest_name(f->peer_cid);
+	char device[sizeof(e->device)];
 
-	printf("%s %s %s %s %s local %u:%u peer %u:%u", time, e->device,
+	printable_copy(device, sizeof(device), e->device);
+	printf("%s %s %s %s %s local %u:%u peer %u:%u", time, device,
 	       policy_word(policy_directions, e->direction),
 	       policy_word(policy_types, f->type), what(e), f->local_cid,
 	       f->local_port, f->peer_cid, f->peer_port);

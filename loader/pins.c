@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "owner.h"
 #include "pins.h"
 #include "stop.h"
 
@@ -255,20 +256,25 @@ int pins_add(const char *owner, struct bpf_object *obj)
 	return 0;
 }
 
-int pins_commit(const char *staged, const char *owner)
+int pins_move(const char *owner, const char *other)
 {
 	char from[PATH_MAX], to[PATH_MAX];
 
-	pins_path(from, staged, NULL);
-	pins_path(to, owner, NULL);
+	pins_path(from, owner, NULL);
+	pins_path(to, other, NULL);
 	if (!rename(from, to))
 		return 0;
 	if (errno != ENOTEMPTY && errno != EEXIST)
-		return -errno;
-	if (syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to,
-		    2 /* RENAME_EXCHANGE */))
-		return -errno;
-	return unpin(staged);
+		return denied(-errno);
+	return syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to,
+		       2 /* RENAME_EXCHANGE */) ? -errno : 1;
+}
+
+int pins_commit(const char *staged, const char *owner)
+{
+	int ret = pins_move(staged, owner);
+
+	return ret > 0 ? unpin(staged) : ret;
 }
 
 int pins_remove(const char *owner)
@@ -391,6 +397,14 @@ bool pins_names_device(const char *owner)
 	return *owner && *owner != '@' && !strpbrk(owner, "./");
 }
 
+bool pins_can_name(const char *name, const char *owner)
+{
+	char back[IFNAMSIZ];
+
+	owner_name(owner, back);
+	return pins_names_device(owner) && !strcmp(back, name);
+}
+
 int pins_each(int (*visit)(const char *owner, void *data), void *data)
 {
 	struct dirent *entry;
@@ -412,9 +426,9 @@ static int stop(const char *owner, void *data)
 	return 1;
 }
 
-bool pins_any(void)
+int pins_any(void)
 {
-	return pins_each(stop, NULL) > 0;
+	return pins_each(stop, NULL);
 }
 
 bool pins_sharing(void)

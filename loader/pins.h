@@ -69,6 +69,12 @@ int pins_add(const char *owner, struct bpf_object *obj);
 /* The staging directory becomes the owner's; what was there goes away. */
 int pins_commit(const char *staged, const char *owner);
 
+/*
+ * The directory gets the name of another one. Returns 1 if there was one, which
+ * then has the name of this, 0 if there was none, or -errno.
+ */
+int pins_move(const char *owner, const char *other);
+
 /* Unpin everything of an owner. */
 int pins_remove(const char *owner);
 
@@ -101,8 +107,14 @@ bool pins_exist(const char *owner);
  */
 bool pins_names_device(const char *owner);
 
-/* Does any device have pins? */
-bool pins_any(void);
+/* Can a device of this name be pinned there? See owner.h: not if it reads so. */
+bool pins_can_name(const char *name, const char *owner);
+
+/*
+ * Does any device have pins? Returns -errno where that cannot be told, which is
+ * as true as yes: nothing that may be in use is removed.
+ */
+int pins_any(void);
 
 /*
  * Does a device or the qdisc, which outlives the last device if another one has

@@ -5,25 +5,36 @@
 
 #include <limits.h>
 #include <linux/types.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "../bpf/policy.h"
 
 #define POLICY_FILE	"/etc/vsfq/vsfq.conf"
+#define POLICY_CGROUPS	"/sys/fs/cgroup"
+
+/* Half a file, or an empty one, must not open what a whole one closes. */
+#define POLICY_EMPTY	"says nothing (for no policy: vsfq policy clear)"
 
 struct policy_error {
 	char file[PATH_MAX];
-	char word[64];		/* empty: none is to blame */
+	bool named;		/* by a word, which may be an empty one */
+	char word[64];
 	char reason[160];
-	int line;		/* 0: the file as such */
+	int line;		/* from 1; 0: the file as such */
+	int column;
 };
 
+/* Gives a cgroup its id; false if there is none of its path. */
+typedef bool policy_find_t(struct vsfq_cgroup *cgroup);
+
 /*
- * Returns 0, or -1 with the first error. Cgroups have no id yet: whether there
- * is one of that path, the machine must say on which the policy is applied.
+ * Returns 0, or -1 with the first error. Whether there is a cgroup of some path
+ * the machine must say on which the policy is applied: without "find" cgroups
+ * have no id.
  */
-int policy_parse(const char *path, struct vsfq_policy *policy,
-		 struct policy_error *error);
+int policy_parse(const char *path, policy_find_t *find,
+		 struct vsfq_policy *policy, struct policy_error *error);
 
 /* As a file, with every class and default spelled out. */
 void policy_print(const struct vsfq_policy *policy, FILE *file);

@@ -69,6 +69,8 @@ static const char *read_cgroup(struct policy_builder *b, const char *text)
 			break;
 	if (i == VSFQ_MAX_CGROUPS)
 		return "is one cgroup too many: 64 is the limit";
+	if (b->find && !b->find(&cgroup))
+		return "is no cgroup that is there";
 	p->cgroup[i] = cgroup;
 	b->rule.cgroup = i + 1;
 	return NULL;
@@ -182,7 +184,8 @@ static const char *read_connection_rate(struct vsfq_caps *caps,
 
 static const char *read_memory(struct vsfq_caps *caps, const char *text)
 {
-	return policy_read_size(text, 64 << 10, 1 << 30, &caps->memory);
+	return policy_read_size(text, VSFQ_MIN_MEMORY, VSFQ_MAX_MEMORY,
+				&caps->memory);
 }
 
 static const char *read_weight(struct policy_builder *b, const char *text)
@@ -437,6 +440,13 @@ static const char *check_verdict(const struct vsfq_rule *r)
 	return NULL;
 }
 
+/* "any" is no range to the kernel, which could only answer later for one. */
+static void forget_any(struct vsfq_range *range, __u8 *count)
+{
+	if (*count == 1 && policy_any(range))
+		*count = 0;
+}
+
 const char *policy_build_rule(struct policy_builder *b, const char **option)
 {
 	struct vsfq_policy *p = b->policy;
@@ -459,6 +469,8 @@ const char *policy_build_rule(struct policy_builder *b, const char **option)
 	*option = NULL;
 	if (p->rules == VSFQ_MAX_RULES)
 		return "is one too many: 1024 is the limit";
+	forget_any(b->rule.local_port, &b->rule.local_ports);
+	forget_any(b->rule.remote_port, &b->rule.remote_ports);
 	p->rejects_out |= b->rule.verdict == VSFQ_REJECT &&
 			  b->rule.directions >> VSFQ_OUT & 1;
 	p->rule[p->rules++] = b->rule;

@@ -6,10 +6,11 @@
 #include <linux/types.h>
 #include <stdbool.h>
 
-#include "../bpf/policy.h"
+#include "policy.h"
 
 struct policy_builder {
 	struct vsfq_policy *policy;
+	policy_find_t *find;			/* see policy.h; or NULL */
 	struct vsfq_class_settings class;	/* that is being described */
 	struct vsfq_caps caps;			/* of this class or a device */
 	struct vsfq_rule rule;

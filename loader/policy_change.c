@@ -10,33 +10,22 @@
 #include "policy_build.h"
 #include "policy_change.h"
 
-#define CGROUPS		"/sys/fs/cgroup"
 #define MAX_LINES	(VSFQ_MAX_RULES + VSFQ_MAX_CLASSES +		\
 			 VSFQ_MAX_SECTIONS + 2)
 
 /* The number of its directory is what the kernel calls a cgroup's id. */
-static int find_cgroup(struct vsfq_cgroup *cgroup)
+bool policy_find_cgroup(struct vsfq_cgroup *cgroup)
 {
-	char path[sizeof(CGROUPS) + VSFQ_CGROUP_SIZE];
+	char path[sizeof(POLICY_CGROUPS) + VSFQ_CGROUP_SIZE];
 	struct statfs fs;
 	struct stat st;
 
-	snprintf(path, sizeof(path), "%s%s", CGROUPS, cgroup->path);
+	snprintf(path, sizeof(path), "%s%s", POLICY_CGROUPS, cgroup->path);
 	if (statfs(path, &fs) || fs.f_type != CGROUP2_SUPER_MAGIC ||
 	    stat(path, &st) || !S_ISDIR(st.st_mode))
-		return -ENOENT;
+		return false;
 	cgroup->id = st.st_ino;
-	return 0;
-}
-
-const char *policy_find_cgroups(struct vsfq_policy *policy)
-{
-	int i;
-
-	for (i = 0; i < VSFQ_MAX_CGROUPS && *policy->cgroup[i].path; i++)
-		if (find_cgroup(&policy->cgroup[i]))
-			return policy->cgroup[i].path;
-	return NULL;
+	return true;
 }
 
 /* A number that neither has, or else one that only the old policy has. */

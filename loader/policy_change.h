@@ -7,10 +7,10 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "../bpf/policy.h"
+#include "policy.h"
 
-/* Find the cgroups. Returns the path of one that there is not, or NULL. */
-const char *policy_find_cgroups(struct vsfq_policy *policy);
+/* For policy_parse(): as it is on this machine. */
+policy_find_t policy_find_cgroup;
 
 /*
  * Classes are numbers to the kernel, and packets are queued under them: give

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * libconfuse splits the file into options and sections and knows the lines;
- * each value comes here the moment it is read, so that whatever is wrong with
- * it is reported where it stands. libconfuse hands its callbacks no pointer of
- * ours: what is being read is in one static variable.
+ * libconfuse splits the file into options and sections and knows the lines,
+ * which are tokens, see policy_source.h; each value comes here the moment it is
+ * read, so that whatever is wrong with it is reported where it stands.
+ * libconfuse hands its callbacks no pointer of ours: what is being read is in
+ * one static variable.
  */
 #include <confuse.h>
 #include <errno.h>
@@ -13,6 +14,8 @@
 
 #include "policy.h"
 #include "policy_build.h"
+#include "policy_hint.h"
+#include "policy_place.h"
 #include "policy_source.h"
 
 #define MAX_OPTIONS	32	/* in one section */
@@ -26,15 +29,17 @@
 /* An option that was set. */
 struct seen {
 	const char *name;
-	int line;
-	char word[64];		/* the last of its values */
+	int token;		/* the last of its values */
+	char word[64];
 };
 
 static struct parser {
 	struct policy_builder builder;
 	struct policy_error *error;
+	struct policy_source *sources;	/* the last one first */
 	bool said;		/* anything at all */
 	bool ended;
+	const char *including;	/* the name, while it is opened */
 	struct seen top[MAX_OPTIONS];
 	struct seen section[MAX_OPTIONS];	/* that is being read */
 } now;
@@ -49,44 +54,83 @@ static void copy_printable(char *to, size_t size, const char *from)
 	*to = 0;
 }
 
-/* The first error is the one that counts. */
-static int fail_at(const char *file, int line, const char *word,
+/* The first error is the one that counts. Without a word none is to blame. */
+static int fail_in(const char *file, int line, int column, const char *word,
 		   const char *reason)
 {
 	struct policy_error *e = now.error;
-	bool end = !strcmp(word, END);
+	bool end = word && !strcmp(word, END);
 
 	if (*e->reason)
 		return -1;
 	snprintf(e->file, sizeof(e->file), "%s", file ?: "");
-	copy_printable(e->word, sizeof(e->word), end ? "" : word);
+	e->named = word && !end;
+	copy_printable(e->word, sizeof(e->word), e->named ? word : "");
 	copy_printable(e->reason, sizeof(e->reason),
 		       end ? "ends in the middle" : reason);
 	e->line = line;
+	e->column = column;
 	return -1;
 }
 
+/* The token that libconfuse has come to is "cfg->line" of this. */
+static const struct policy_source *source_of(const cfg_t *cfg)
+{
+	const struct policy_source *s = now.sources;
+
+	while (s->next && strcmp(s->path, cfg->filename))
+		s = s->next;
+	return s;
+}
+
+static int fail_at(cfg_t *cfg, int token, const char *word, const char *reason)
+{
+	int line, column;
+
+	policy_place_token(source_of(cfg), token, &line, &column);
+	return fail_in(cfg->filename, line, column, word, reason);
+}
+
+/* The word is what was read last, or stands before it. */
 static int fail(cfg_t *cfg, const char *word, const char *reason)
 {
-	return fail_at(cfg->filename, cfg->line, word, reason);
+	return fail_at(cfg, policy_find_word(source_of(cfg), cfg->line, word),
+		       word, reason);
+}
+
+static int fail_option(cfg_t *cfg, const char *name, const char *reason)
+{
+	return fail_at(cfg, policy_find_option(source_of(cfg), cfg->line, name),
+		       name, reason);
 }
 
 /* libconfuse's own errors have the word, if any, in single quotes. */
+static bool cut_word(char *text, char *word, size_t size)
+{
+	char *from = strchr(text, '\''), *to;
+
+	to = from ? strchr(from + 1, '\'') : NULL;
+	if (!to || to - from > size)
+		return false;
+	snprintf(word, size, "%.*s", (int)(to - from - 1), from + 1);
+	/* The word is named by itself: leave the sentence without. */
+	if (from > text)
+		from--;
+	memmove(from, to + 1, strlen(to));
+	return true;
+}
+
 static void confuse_error(cfg_t *cfg, const char *format, va_list ap)
 {
-	char text[160], word[64] = "", *from, *to;
+	const struct policy_source *s = source_of(cfg);
+	char text[160], word[64] = "";
 
 	vsnprintf(text, sizeof(text), format, ap);
-	from = strchr(text, '\'');
-	to = from ? strchr(from + 1, '\'') : NULL;
-	if (to && to - from <= sizeof(word)) {
-		memcpy(word, from + 1, to - from - 1);
-		/* The word is named by itself: leave the sentence without. */
-		if (from > text)
-			from--;
-		memmove(from, to + 1, strlen(to));
-	}
-	fail(cfg, word, text);
+	if (now.including)
+		snprintf(word, sizeof(word), "%s", now.including);
+	else if (!cut_word(text, word, sizeof(word)))
+		policy_token_word(s, cfg->line, word, sizeof(word));
+	fail(cfg, word, policy_hint(s, cfg->line, text) ?: text);
 }
 
 static struct seen *find_seen(struct seen *list, const char *name)
@@ -107,10 +151,10 @@ static int note(cfg_t *cfg, cfg_opt_t *opt, const char *value)
 
 	now.said = true;
 	/* A list has more than one value by now if this is one more. */
-	if (s->line && opt->nvalues == 1)
-		return fail(cfg, opt->name, "is set twice");
+	if (s->token && opt->nvalues == 1)
+		return fail_option(cfg, opt->name, "is set twice");
 	s->name = opt->name;
-	s->line = cfg->line;
+	s->token = cfg->line;
 	snprintf(s->word, sizeof(s->word), "%s", value);
 	return 0;
 }
@@ -127,16 +171,31 @@ static const char *empty_list(cfg_t *section)
 	return NULL;
 }
 
+/* One may be missing, which libconfuse does not mind. */
+static bool ends_in_comma(const cfg_t *cfg)
+{
+	const struct policy_source *s = source_of(cfg);
+
+	return policy_is_sign(s, cfg->line + 1, ",") &&
+	       policy_is_sign(s, cfg->line + 2, "}");
+}
+
 static int read_value(cfg_t *cfg, cfg_opt_t *opt, const char *value,
 		      void *result)
 {
+	size_t length = strlen(value);
 	const char *wrong;
 
 	if (note(cfg, opt, value))
 		return -1;
 	wrong = policy_build_value(&now.builder, opt->name, value);
+	if (wrong && length && value[length - 1] == ';')
+		wrong = "ends in a ;, and none follows a value";
 	*(const char **)result = value;
-	return wrong ? fail(cfg, value, wrong) : 0;
+	if (wrong)
+		return fail_at(cfg, cfg->line, value, wrong);
+	return ends_in_comma(cfg) ?
+	       fail_at(cfg, cfg->line + 1, ",", "has no value behind it") : 0;
 }
 
 /* The value of an option is to blame, or else the section, by its name. */
@@ -146,9 +205,11 @@ static int fail_section(cfg_t *cfg, const char *option, const char *name,
 	struct seen *s;
 
 	if (!option)
-		return fail(cfg, name, wrong);
+		return fail_at(cfg, policy_find_section(source_of(cfg),
+							cfg->line),
+			       name, wrong);
 	s = find_seen(now.section, option);
-	return fail_at(cfg->filename, s->line, s->word, wrong);
+	return fail_at(cfg, s->token, s->word, wrong);
 }
 
 static int end_rule(cfg_t *cfg, cfg_opt_t *opt)
@@ -158,7 +219,8 @@ static int end_rule(cfg_t *cfg, cfg_opt_t *opt)
 
 	now.said = true;
 	if (empty_list(section))
-		return fail(cfg, empty_list(section), "is an empty list");
+		return fail_option(cfg, empty_list(section),
+				   "is an empty list");
 	wrong = policy_build_rule(&now.builder, &option);
 	if (wrong)
 		return fail_section(cfg, option, "rule", wrong);
@@ -192,28 +254,69 @@ static int end_device(cfg_t *cfg, cfg_opt_t *opt)
 	return end_titled(cfg, opt, policy_build_device);
 }
 
+/* To be read up to its end, and "more"; NULL if it cannot be. */
+static FILE *open_source(const char *path, const char *more,
+			 const char **wrong)
+{
+	struct policy_source *s = policy_source_read(path);
+	FILE *file = NULL;
+
+	*wrong = strerror(ENOMEM);
+	if (!s)
+		return NULL;
+	s->next = now.sources;
+	now.sources = s;
+	if (s->wrong)
+		*wrong = s->wrong;
+	else
+		file = policy_source_open(s, more);
+	return file;
+}
+
+static int fail_source(const char *path, const char *wrong)
+{
+	const struct policy_source *s = now.sources;
+	char word[64];
+
+	if (!s || !s->line)
+		return fail_in(path, 0, 0, NULL, wrong);
+	snprintf(word, sizeof(word), "%.*s", (int)s->word.length, s->word.text);
+	return fail_in(path, s->line, s->column, *word ? word : NULL, wrong);
+}
+
 /* As seen from the file that includes it. */
+static int name_included(cfg_t *cfg, const char *name, char path[PATH_MAX])
+{
+	const char *slash = strrchr(cfg->filename, '/');
+	int directory = 0;
+
+	if (*name != '/' && slash)
+		directory = slash - cfg->filename + 1;
+	return snprintf(path, PATH_MAX, "%.*s%s", directory, cfg->filename,
+			name) < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
 static int include(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
 {
-	const char *slash = strrchr(cfg->filename, '/'), *reason;
 	char path[PATH_MAX], source[32];
-	int directory = 0, fd, line, ret;
+	const char *wrong;
+	FILE *text;
+	int ret;
 
 	if (argc != 1)
 		return fail(cfg, "include", "takes one name");
-	if (*argv[0] != '/' && slash)
-		directory = slash - cfg->filename + 1;
-	if (snprintf(path, sizeof(path), "%.*s%s", directory, cfg->filename,
-		     argv[0]) >= sizeof(path))
+	if (name_included(cfg, argv[0], path))
 		return fail(cfg, argv[0], strerror(ENAMETOOLONG));
-	fd = policy_source(path, "", &line, &reason);
-	if (fd < 0)
-		return line ? fail_at(path, line, "", reason) :
-			      fail(cfg, argv[0], reason);
-	snprintf(source, sizeof(source), "/proc/self/fd/%d", fd);
+	text = open_source(path, "", &wrong);
+	if (!text)
+		return now.sources->line ? fail_source(path, wrong) :
+					   fail(cfg, argv[0], wrong);
+	snprintf(source, sizeof(source), "/proc/self/fd/%d", fileno(text));
+	now.including = argv[0];
 	argv[0] = source;
 	ret = cfg_include(cfg, opt, argc, argv);
-	close(fd);
+	now.including = NULL;
+	fclose(text);
 	if (ret)
 		return ret;
 	/* From here to its end errors are in this file, and so are includes. */
@@ -293,12 +396,14 @@ static cfg_t *new_parser(const char *path)
 	return cfg;
 }
 
-static void start(struct vsfq_policy *policy, struct policy_error *error)
+static void start(policy_find_t *find, struct vsfq_policy *policy,
+		  struct policy_error *error)
 {
 	memset(error, 0, sizeof(*error));
 	memset(&now, 0, sizeof(now));
 	now.error = error;
 	policy_build_start(&now.builder, policy);
+	now.builder.find = find;
 }
 
 static int parse(FILE *text, const char *path)
@@ -307,35 +412,43 @@ static int parse(FILE *text, const char *path)
 	int ret;
 
 	if (!cfg)
-		return fail_at(path, 0, "", strerror(ENOMEM));
+		return fail_in(path, 0, 0, NULL, strerror(ENOMEM));
 	ret = cfg_parse_fp(cfg, text);
 	if (ret != CFG_SUCCESS)
-		fail(cfg, "", "syntax error");
+		fail_at(cfg, cfg->line, NULL, "syntax error");
 	else if (!now.ended)
 		fail(cfg, END, "");
 	cfg_free(cfg);
 	if (!*now.error->reason && !now.said)
-		fail_at(path, 0, "", "says nothing");
+		fail_in(path, 0, 0, NULL, POLICY_EMPTY);
 	return *now.error->reason ? -1 : 0;
 }
 
-int policy_parse(const char *path, struct vsfq_policy *policy,
-		 struct policy_error *error)
+static void forget_sources(void)
 {
-	const char *reason;
-	int fd, line, ret;
-	FILE *text;
+	struct policy_source *s;
 
-	start(policy, error);
-	fd = policy_source(path, END "()\n", &line, &reason);
-	if (fd < 0)
-		return fail_at(path, line, "", reason);
-	text = fdopen(fd, "r");
-	if (!text) {
-		close(fd);
-		return fail_at(path, 0, "", strerror(ENOMEM));
+	while ((s = now.sources)) {
+		now.sources = s->next;
+		policy_source_free(s);
 	}
-	ret = parse(text, path);
-	fclose(text);
+}
+
+int policy_parse(const char *path, policy_find_t *find,
+		 struct vsfq_policy *policy, struct policy_error *error)
+{
+	const char *wrong;
+	FILE *text;
+	int ret;
+
+	start(find, policy, error);
+	text = open_source(path, END "()\n", &wrong);
+	if (text) {
+		ret = parse(text, path);
+		fclose(text);
+	} else {
+		ret = fail_source(path, wrong);
+	}
+	forget_sources();
 	return ret;
 }

@@ -47,9 +47,7 @@ static void print_device(const struct vsfq_device_settings *d, FILE *file)
 
 static void print_range(const struct vsfq_range *r, FILE *file)
 {
-	if (policy_any(r))
-		fprintf(file, "any");
-	else if (r->first == r->last)
+	if (r->first == r->last)
 		fprintf(file, "%u", r->first);
 	else
 		fprintf(file, "%u-%u", r->first, r->last);
@@ -97,6 +95,15 @@ static void print_types(__u8 types, FILE *file)
 	fprintf(file, "}  ");
 }
 
+/* A backslash, which is in the names of many scopes, would be an escape. */
+static void print_cgroup(const char *path, FILE *file)
+{
+	fprintf(file, "cgroup = \"");
+	for (; *path; path++)
+		fprintf(file, *path == '\\' ? "\\\\" : "%c", *path);
+	fprintf(file, "\"  ");
+}
+
 static void print_rule(const struct vsfq_policy *p, const struct vsfq_rule *r,
 		       FILE *file)
 {
@@ -112,8 +119,7 @@ static void print_rule(const struct vsfq_policy *p, const struct vsfq_rule *r,
 	if (*r->device)
 		fprintf(file, "device = %s  ", r->device);
 	if (r->cgroup)
-		fprintf(file, "cgroup = \"%s\"  ",
-			p->cgroup[r->cgroup - 1].path);
+		print_cgroup(p->cgroup[r->cgroup - 1].path, file);
 	if (r->log)
 		fprintf(file, "log = yes  ");
 	if (r->verdict == VSFQ_CLASS)

@@ -36,3 +36,25 @@ void policy_show(const struct options *opt, const struct vsfq_policy *policy)
 	else
 		printf("# no policy is in force\n");
 }
+
+static json_t *number(int value)
+{
+	return value ? json_integer(value) : json_null();
+}
+
+int policy_complain(const struct options *opt, const struct policy_error *e)
+{
+	json_t *json;
+
+	if (!opt->json)
+		return complain(opt, "%s", policy_error_text(e));
+	json = json_pack("{s:o, s:o, s:o, s:o, s:o?, s:s}",
+			 "error", printable(policy_error_text(e)),
+			 "file", printable(e->file),
+			 "line", number(e->line), "column", number(e->column),
+			 "word", e->named ? printable(e->word) : NULL,
+			 "reason", e->reason);
+	print_json(opt, json);
+	json_decref(json);
+	return EXIT_FAILED;
+}

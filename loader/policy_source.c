@@ -1,116 +1,157 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "policy_place.h"
 #include "policy_source.h"
 
 #define MAX_FILE	(4 << 20)
 
-enum state { CODE, LINE_COMMENT, COMMENT, QUOTE };
+#define BLANKS	" \t\r\n"
+#define SIGNS	"{}()=+,"
 
-struct cleaner {
-	enum state state;
-	char quote;		/* which one it is in */
-	bool word;		/* in one: a slash does not begin a comment */
-	int line;
-	int since;		/* the line where the comment began */
+struct reader {
+	const char *at;
+	const char *wrong;	/* with what is at "at" */
+	const char *word;	/* and the token in which that is */
 };
 
-/* How many of the characters at "at" belong together. */
-static int take_code(struct cleaner *c, char *at, const char *end)
+static bool refuse(struct reader *r, const char *at, const char *wrong)
 {
-	char next = at + 1 < end ? at[1] : 0;
-
-	if (*at == '#' || (*at == '/' && next == '/' && !c->word)) {
-		c->state = LINE_COMMENT;
-		*at = ' ';
-	} else if (*at == '/' && next == '*' && !c->word) {
-		c->state = COMMENT;
-		c->since = c->line;
-		at[0] = at[1] = ' ';
-		return 2;
-	} else if (*at == '"' || *at == '\'') {
-		c->state = QUOTE;
-		c->quote = *at;
-	}
-	c->word = c->state == CODE && !strchr(" \t\r\n={}()+,", *at);
-	return 1;
-}
-
-static int take_comment(struct cleaner *c, char *at, const char *end)
-{
-	if (*at == '*' && at + 1 < end && at[1] == '/') {
-		c->state = CODE;
-		at[0] = at[1] = ' ';
-		return 2;
-	}
-	if (*at != '\n')
-		*at = ' ';
-	return 1;
-}
-
-static int take_quoted(struct cleaner *c, char *at, const char *end)
-{
-	if (*at == '\\' && at + 1 < end && at[1] != '\n')
-		return 2;
-	if (*at == c->quote)
-		c->state = CODE;
-	return 1;
-}
-
-static int take(struct cleaner *c, char *at, const char *end)
-{
-	if (*at == '\n') {
-		c->line++;
-		c->word = false;
-		if (c->state == LINE_COMMENT)
-			c->state = CODE;
-		return 1;
-	}
-	switch (c->state) {
-	case CODE:
-		return take_code(c, at, end);
-	case QUOTE:
-		return take_quoted(c, at, end);
-	default:
-		return take_comment(c, at, end);
-	}
+	r->word = r->at;
+	r->at = at;
+	r->wrong = wrong;
+	return false;
 }
 
 /*
- * Returns the line of what has no end, 0 if there is none; or of a dollar sign:
- * libconfuse would put the environment of whoever runs us into the policy; or
- * of an asterisk that it would leave out.
+ * libconfuse would put the environment of whoever runs us into the policy; an
+ * asterisk it would leave out.
  */
-static int clean(char *text, size_t size, const char **reason)
+static bool refuse_dollar(struct reader *r, const char *at)
 {
-	struct cleaner c = { .state = CODE, .line = 1 };
-	char *at = text, *end = text + size;
+	return refuse(r, at, "has a $, and there are no variables");
+}
 
-	while (at < end) {
-		if (*at == '\n' && c.state == QUOTE)
-			break;
-		if (*at == '$' && (c.state == CODE || c.state == QUOTE)) {
-			*reason = "has a $, and there are no variables";
-			return c.line;
-		}
-		if (*at == '*' && c.state == CODE) {
-			*reason = "has a * that does not stand in quotes";
-			return c.line;
-		}
-		at += take(&c, at, end);
+/* To libconfuse what C makes of it, which would silently be another word. */
+static bool is_escape(const char *at, char quote)
+{
+	return quote == '"' && *at == '\\' && !strchr("\"\\", at[1]);
+}
+
+static bool take_quoted(struct reader *r)
+{
+	char quote = *r->at;
+	const char *at;
+
+	for (at = r->at + 1; *at && *at != '\n' && *at != quote; at++) {
+		if (*at == '$')
+			return refuse_dollar(r, at);
+		if (is_escape(at, quote))
+			return refuse(r, at, "has a \\ that must be written \\\\ in double quotes");
+		if (*at == '\\' && at[1] && at[1] != '\n')
+			at++;
 	}
-	*reason = c.state == QUOTE ? "has a quote that is not closed" :
-				     "has a comment that is not closed";
-	if (c.state == QUOTE)
-		return c.line;
-	return c.state == COMMENT ? c.since : 0;
+	if (*at != quote)
+		return refuse(r, r->at, "has a quote that is not closed");
+	r->at = at + 1;
+	return true;
+}
+
+static bool take_word(struct reader *r)
+{
+	const char *at = r->at + strcspn(r->at, BLANKS SIGNS "#\"'$*");
+
+	if (*at == '$')
+		return refuse_dollar(r, at);
+	if (*at == '*')
+		return refuse(r, at, "has a * that does not stand in quotes");
+	r->at = at;
+	return true;
+}
+
+static bool take_token(struct reader *r)
+{
+	if (*r->at == '"' || *r->at == '\'')
+		return take_quoted(r);
+	if (!strchr(SIGNS, *r->at))
+		return take_word(r);
+	r->at += strncmp(r->at, "+=", 2) ? 1 : 2;
+	return true;
+}
+
+static bool take_comment(struct reader *r)
+{
+	const char *end = r->at + strcspn(r->at, "\n");
+
+	if (r->at[1] == '*' && *r->at == '/') {
+		end = strstr(r->at + 2, "*/");
+		if (!end)
+			return refuse(r, r->at, "begins a comment that is not closed");
+		end += 2;
+	}
+	r->at = end;
+	return true;
+}
+
+static bool begins_comment(const char *at)
+{
+	return *at == '#' || (*at == '/' && (at[1] == '/' || at[1] == '*'));
+}
+
+/* What is between two tokens. */
+static bool take_space(struct reader *r)
+{
+	do {
+		r->at += strspn(r->at, BLANKS);
+	} while (begins_comment(r->at) && take_comment(r));
+	return !r->wrong;
+}
+
+static const char *split(struct policy_source *s, struct reader *r, size_t size)
+{
+	while (take_space(r) && *r->at) {
+		struct policy_token *t = &s->token[s->tokens++];
+
+		t->text = r->at;
+		if (!take_token(r))
+			break;
+		t->length = r->at - t->text;
+	}
+	if (!r->wrong && r->at < s->text + size)
+		refuse(r, r->at, "has a NUL: it is no text");
+	return r->wrong;
+}
+
+/* It has no end where one is missing: then that of the line. */
+static struct policy_token to_blame(const char *text)
+{
+	bool quoted = *text == '"' || *text == '\'';
+	const char *ends = *text == '"' ? "\n\"" : quoted ? "\n'" :
+			   BLANKS SIGNS "\"'";
+
+	text += quoted;
+	return (struct policy_token){ text, strcspn(text, ends) };
+}
+
+static int read_tokens(struct policy_source *s, size_t size)
+{
+	struct reader r = { .at = s->text };
+
+	s->token = calloc(size + 1, sizeof(*s->token));
+	if (!s->token)
+		return -ENOMEM;
+	s->wrong = split(s, &r, size);
+	if (s->wrong) {
+		policy_place(s->text, r.at, &s->line, &s->column);
+		s->word = to_blame(r.word);
+	}
+	return 0;
 }
 
 static int read_file(const char *path, char *text, size_t *size)
@@ -134,36 +175,47 @@ static int read_file(const char *path, char *text, size_t *size)
 	return err;
 }
 
-static int write_memory(const char *text, size_t size, const char *more)
+struct policy_source *policy_source_read(const char *path)
 {
-	int fd = memfd_create("policy", MFD_CLOEXEC);
+	struct policy_source *s = calloc(1, sizeof(*s));
+	size_t size = 0;
+	int err;
 
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, size) == size && write(fd, "\n", 1) == 1 &&
-	    write(fd, more, strlen(more)) == strlen(more) &&
-	    !lseek(fd, 0, SEEK_SET))
-		return fd;
-	close(fd);
-	return -ENOMEM;
+	if (!s)
+		return NULL;
+	s->path = strdup(path);
+	s->text = calloc(1, MAX_FILE + 1);
+	err = s->path && s->text ? read_file(path, s->text, &size) : -ENOMEM;
+	if (!err)
+		err = read_tokens(s, size);
+	if (err)
+		s->wrong = strerror(-err);
+	return s;
 }
 
-int policy_source(const char *path, const char *more, int *line,
-		  const char **reason)
+FILE *policy_source_open(const struct policy_source *s, const char *more)
 {
-	char *text = malloc(MAX_FILE);
-	size_t size = 0;
-	int ret;
+	int i, fd = memfd_create("policy", MFD_CLOEXEC);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "w+");
 
-	*line = 0;
-	ret = text ? read_file(path, text, &size) : -ENOMEM;
-	if (!ret) {
-		*line = clean(text, size, reason);
-		if (!*line)
-			ret = write_memory(text, size, more);
+	if (!file) {
+		close(fd);
+		return NULL;
 	}
-	free(text);
-	if (ret < 0)
-		*reason = strerror(-ret);
-	return *line || ret < 0 ? -1 : ret;
+	for (i = 0; i < s->tokens; i++)
+		fprintf(file, "%.*s\n", (int)s->token[i].length,
+			s->token[i].text);
+	fputs(more, file);
+	if (!ferror(file) && !fflush(file) && !fseek(file, 0, SEEK_SET))
+		return file;
+	fclose(file);
+	return NULL;
+}
+
+void policy_source_free(struct policy_source *s)
+{
+	free(s->path);
+	free(s->text);
+	free(s->token);
+	free(s);
 }

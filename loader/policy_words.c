@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "policy.h"
 #include "policy_words.h"
 
 #define CID_LOCAL	1
@@ -82,15 +83,19 @@ static bool read_digits(const char *text, __u64 *value, const char **end)
 	return !errno;
 }
 
-static const char *in_bounds(__u64 value, __u64 least, __u64 most)
+static const char *out_of_bounds(__u64 least, __u64 most)
 {
 	static char reason[80];
 
-	if (value >= least && value <= most)
-		return NULL;
-	snprintf(reason, sizeof(reason), "must be between %llu and %llu",
-		 least, most);
+	snprintf(reason, sizeof(reason),
+		 "must be a number between %llu and %llu", least, most);
 	return reason;
+}
+
+static const char *in_bounds(__u64 value, __u64 least, __u64 most)
+{
+	return value >= least && value <= most ? NULL :
+	       out_of_bounds(least, most);
 }
 
 const char *policy_read_number(const char *text, __u64 least, __u64 most,
@@ -99,7 +104,7 @@ const char *policy_read_number(const char *text, __u64 least, __u64 most,
 	const char *end;
 
 	if (!read_digits(text, value, &end) || *end)
-		return "is not a number, or too large a one";
+		return out_of_bounds(least, most);
 	return in_bounds(*value, least, most);
 }
 
@@ -240,23 +245,38 @@ const char *policy_read_pattern(const char *text, char name[VSFQ_NAME_SIZE],
 	return size ? policy_read_name(begins, name) : NULL;
 }
 
+/* Parts of a path begin with a slash each. */
+static bool has_part(const char *path, const char *part)
+{
+	size_t length = strlen(part);
+	const char *at;
+
+	for (at = path; (at = strstr(at, part)); at++)
+		if (!at[length] || at[length] == '/')
+			return true;
+	return false;
+}
+
+/* What names no directory of its own would never match. */
 static bool is_clean_path(const char *text)
 {
 	const char *c;
 
-	if (*text != '/' || strstr(text, "//") || strstr(text, "/../") ||
-	    strstr(text, "/./"))
+	if (*text != '/' || has_part(text, "/.") || has_part(text, "/.."))
 		return false;
 	for (c = text; *c; c++)
-		if (iscntrl((unsigned char)*c) || strchr("\"\\$", *c))
+		if (iscntrl((unsigned char)*c) || strchr("\"$", *c))
 			return false;
-	return c == text + 1 || c[-1] != '/';
+	return !text[1] || !has_part(text, "/");
 }
 
 const char *policy_read_cgroup(const char *text, struct vsfq_cgroup *cgroup)
 {
 	const char *c;
 
+	if (!strncmp(text, POLICY_CGROUPS, strlen(POLICY_CGROUPS)) &&
+	    has_part(text, POLICY_CGROUPS))
+		return "begins with " POLICY_CGROUPS ", which is to be left out";
 	if (!is_clean_path(text))
 		return "is not a plain path that begins with /";
 	if (strlen(text) >= sizeof(cgroup->path))

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,4 +39,24 @@ json_t *printable(const char *text)
 	json = json_string(copy);
 	free(copy);
 	return json;
+}
+
+void printable_name(char *name)
+{
+	for (; *name; name++)
+		if (*name <= ' ' || *name > '~')
+			*name = '?';
+}
+
+void printable_copy(char *to, size_t size, const char *name)
+{
+	snprintf(to, size, "%s", name);
+	printable_name(to);
+}
+
+void printable_line(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == '\x7f')
+			*text = '?';
 }

@@ -42,6 +42,11 @@ static int read_stats(const struct nlattr *attr, void *data)
 		memcpy(&q->bytes, &basic->bytes, sizeof(q->bytes));
 		q->packets = basic->packets;
 		break;
+	case TCA_STATS_PKT64:
+		/* After that one, where there have been more than it can tell. */
+		memcpy(&q->packets, mnl_attr_get_payload(attr),
+		       sizeof(q->packets));
+		break;
 	case TCA_STATS_QUEUE:
 		q->qlen = queue->qlen;
 		q->backlog = queue->backlog;

@@ -12,7 +12,7 @@ struct qdisc {
 	__u32 parent;
 	char kind[16];
 	__u64 bytes;
-	__u32 packets;
+	__u64 packets;
 	__u32 drops;
 	__u32 qlen;
 	__u32 backlog;

@@ -173,16 +173,30 @@ static void add_settings(json_t *class, const struct vsfq_class_settings *s)
 	json_decref(group);
 }
 
+/* Also of one that the policy no longer has, while something waits in it. */
+static const char *shown_name(int class, const struct vsfq_queue *queue)
+{
+	static char number[8];
+
+	if (class_name(class) || !queue || !queue->class[class].packets)
+		return class_name(class);
+	/* A name that no policy can give. */
+	snprintf(number, sizeof(number), "#%u", class % VSFQ_MAX_CLASSES);
+	return number;
+}
+
 static json_t *json_classes(const struct classifier_stats *stats,
 			    const struct vsfq_queue *queue)
 {
 	json_t *class, *classes = json_array();
+	const char *name;
 	int i;
 
 	for (i = 0; i < VSFQ_MAX_CLASSES; i++) {
-		if (!class_name(i))
+		name = shown_name(i, queue);
+		if (!name)
 			continue;
-		class = json_pack("{s:s}", "name", class_name(i));
+		class = json_pack("{s:s}", "name", name);
 		add_settings(class, &policy.class[i]);
 		if (stats) {
 			json_object_set_new(class, "sent",

@@ -13,6 +13,8 @@
 #include "sched.h"
 #include "vsfq.skel.h"
 
+#define LINK	"link"
+
 /* libbpf's own error for each of these would be a bare ESRCH or EINVAL. */
 static int check_kernel(void)
 {
@@ -22,41 +24,74 @@ static int check_kernel(void)
 	return err ?: kernel.bpf_qdisc ? 0 : -EPROTONOSUPPORT;
 }
 
+/*
+ * Is what is pinned registered? Somebody may have detached it, or a run may have
+ * ended between its registration and that of another version.
+ */
+static bool registered(void)
+{
+	struct bpf_link_info info = { };
+	__u32 size = sizeof(info);
+	int err, fd = pins_open(PINS_QDISC, LINK);
+
+	if (fd < 0)
+		return false;
+	err = bpf_link_get_info_by_fd(fd, &info, &size);
+	close(fd);
+	return !err && info.struct_ops.map_id;
+}
+
+/*
+ * Before this returns: of a link that is only unpinned the kernel lets go some
+ * time later, and until then nobody can register another by the same name.
+ */
+static int unregister(void)
+{
+	int err, fd = pins_open(PINS_QDISC, LINK);
+
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	err = bpf_link_detach(fd);
+	close(fd);
+	return err;
+}
+
+static int register_as(const char *staged, struct vsfq *skel)
+{
+	struct bpf_link *link;
+	char path[PATH_MAX];
+	int err;
+
+	link = bpf_map__attach_struct_ops(skel->maps.vsfq);
+	if (!link)
+		return -errno;
+	err = bpf_link__pin(link, pins_path(path, staged, LINK)) ?:
+	      pins_commit(staged, PINS_QDISC);
+	if (err)
+		bpf_link__detach(link);
+	/* Registered for as long as the link is pinned. */
+	bpf_link__destroy(link);
+	return err;
+}
+
+/*
+ * Another version is unregistered at the last moment. If this one then fails
+ * nothing is registered until the next run; the pins of the one before stay, by
+ * which the qdiscs that there are count.
+ */
 static int register_and_pin(struct vsfq *skel)
 {
 	const char *staged;
-	char path[PATH_MAX];
-	struct bpf_link *link;
 	int err;
 
 	err = pins_stage(&staged);
 	if (err)
 		return err;
-	err = pins_add(staged, skel->obj);
+	err = pins_add(staged, skel->obj) ?: unregister() ?:
+	      register_as(staged, skel);
 	if (err)
-		goto unpin;
-	link = bpf_map__attach_struct_ops(skel->maps.vsfq);
-	if (!link) {
-		err = -errno;
-		goto unpin;
-	}
-	err = bpf_link__pin(link, pins_path(path, staged, "link")) ?:
-	      pins_commit(staged, PINS_QDISC);
-	/* Registered for as long as the link is pinned. */
-	bpf_link__destroy(link);
-	if (!err)
-		return 0;
-unpin:
-	pins_remove(staged);
+		pins_remove(staged);
 	return err;
-}
-
-/* Another version is in the way: its name must be free before ours is taken. */
-static int replace(struct vsfq *skel)
-{
-	int err = sched_unregister();
-
-	return err ?: register_and_pin(skel) ?: SCHED_BEFORE;
 }
 
 static __u64 our_build(void)
@@ -79,7 +114,7 @@ static struct vsfq *open_skeleton(__u32 overhead)
 	return skel;
 }
 
-/* A qdisc takes over the counters of the one that it replaces: see vsfq_init. */
+/* A qdisc leaves its counters to the one that replaces it: see vsfq_destroy. */
 static int keep_counters(struct vsfq *skel)
 {
 	int err = pins_share(PINS_QDISC, skel->maps.queues);
@@ -92,16 +127,15 @@ static int register_skeleton(struct vsfq *skel)
 	bool other = pins_exist(PINS_QDISC);
 	int err;
 
-	if (other && pins_same(PINS_QDISC, skel->maps.rodata))
+	if (other && pins_same(PINS_QDISC, skel->maps.rodata) && registered())
 		return SCHED_BEFORE;
 	err = policy_map_share(skel->maps.policy) ?:
 	      events_share(skel->maps.events);
 	if (!err && other)
 		err = keep_counters(skel);
 	err = err ?: vsfq__load(skel);
-	if (err)
-		return err;
-	return other ? replace(skel) : register_and_pin(skel) ?: SCHED_NEW;
+	return err ?: register_and_pin(skel) ?:
+	       other ? SCHED_BEFORE : SCHED_NEW;
 }
 
 int sched_register(__u32 overhead)
@@ -120,6 +154,11 @@ int sched_register(__u32 overhead)
 	return err;
 }
 
+bool sched_is_registered(void)
+{
+	return sched_is_current() && registered();
+}
+
 bool sched_is_current(void)
 {
 	return pins_built(PINS_QDISC, offsetof(struct vsfq__rodata, build),
@@ -128,7 +167,7 @@ bool sched_is_current(void)
 
 int sched_unregister(void)
 {
-	return pins_remove(PINS_QDISC);
+	return unregister() ?: pins_remove(PINS_QDISC);
 }
 
 int sched_read(const struct qdisc *q, struct vsfq_queue *stats)

@@ -24,7 +24,13 @@ int sched_register(__u32 overhead);
 /* Did this version register it? With whatever overhead. */
 bool sched_is_current(void);
 
-/* Qdiscs that exist keep working, no more can be made. */
+/* And is it registered, as it was then? Somebody may have detached it since. */
+bool sched_is_registered(void);
+
+/*
+ * Qdiscs that exist keep working, no more can be made; the name is free when
+ * this returns.
+ */
 int sched_unregister(void);
 
 /* The statistics of a qdisc: -ENOENT if it is not one of the pinned. */

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <inttypes.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "printable.h"
 #include "show.h"
 
 static json_int_t number(const json_t *object, const char *name)
@@ -75,9 +77,13 @@ static void text_queue(const json_t *class)
 		return;
 	text_stats("served", json_object_get(class, "served"));
 	text_backlog(backlog);
-	printf("    in queue p50 < %" JSON_INTEGER_FORMAT "us p99 < %"
-	       JSON_INTEGER_FORMAT "us\n", number(sojourn, "p50"),
-	       number(sojourn, "p99"));
+	/* Of none there is no bound, not even 0. */
+	if (number(sojourn, "p50"))
+		printf("    in queue p50 < %" JSON_INTEGER_FORMAT "us p99 < %"
+		       JSON_INTEGER_FORMAT "us\n", number(sojourn, "p50"),
+		       number(sojourn, "p99"));
+	else
+		printf("    in queue p50 - p99 -\n");
 	text_counters("    dropped ", json_object_get(class, "drops"));
 }
 
@@ -180,10 +186,12 @@ static void text_device(const json_t *device)
 	json_t *qdisc = json_object_get(device, "qdisc");
 	const char *port = string(device, "port");
 	const char *guest = string(device, "guest");
+	char name[IFNAMSIZ];
 	json_t *item;
 	size_t i;
 
-	printf("%s %s%s%s%s%s %s\n", string(device, "device"), port,
+	printable_copy(name, sizeof(name), string(device, "device"));
+	printf("%s %s%s%s%s%s %s\n", name, port,
 	       *port ? " " : "", guest, *guest ? " " : "",
 	       json_is_true(json_object_get(device, "up")) ? "up" : "down",
 	       json_is_true(json_object_get(device, "attached")) ?

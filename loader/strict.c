@@ -108,6 +108,27 @@ static bool refuses(struct search *s, const struct vsfq_device_stats *dev,
 	return !owner.unknown && VSFQ_JUDGED_VERDICT(judged) >= VSFQ_REJECT;
 }
 
+/*
+ * What is known of a connection: its flow or, if that was forgotten, who opened
+ * it, as long as a cap counts it. Returns 0 or an error.
+ */
+static int read_flow(const char *name, const struct vsfq_flow_key *key,
+		     struct vsfq_flow_stats *stats)
+{
+	struct vsfq_connection c = { };
+	int flows = pins_open_map(name, "flows", sizeof(*stats));
+	int opens = pins_open_map(name, "connections", sizeof(c));
+	int err = bpf_map_lookup_elem(flows, key, stats);
+
+	if (err) {
+		err = bpf_map_lookup_elem(opens, key, &c);
+		*stats = (struct vsfq_flow_stats){ .opened = c.opened };
+	}
+	close(flows);
+	close(opens);
+	return err;
+}
+
 /* Does a connection pass this device, and is it refused? */
 static int ask_device(const char *name, void *data)
 {
@@ -116,16 +137,14 @@ static int ask_device(const char *name, void *data)
 	struct vsfq_device_stats dev;
 	struct vsfq_flow_stats stats;
 	int fd = pins_open_map(name, "device", sizeof(dev));
-	int flows = pins_open_map(name, "flows", sizeof(stats));
 	__u32 zero = 0;
 
-	if (fd >= 0 && flows >= 0 && !bpf_map_lookup_elem(fd, &zero, &dev)) {
+	if (fd >= 0 && !bpf_map_lookup_elem(fd, &zero, &dev)) {
 		key.local_cid = dev.local_cid;
-		if (!bpf_map_lookup_elem(flows, &key, &stats))
+		if (!read_flow(name, &key, &stats))
 			s->refused |= refuses(s, &dev, &key, &stats);
 	}
 	close(fd);
-	close(flows);
 	return 0;
 }
 
@@ -170,12 +189,14 @@ static int look_at_socket(struct search *s, int pidfd, int number)
 	return 0;
 }
 
+/* Or may it be one? Who may not see that gets no descriptor of it either. */
 static bool is_socket(int directory, const char *name)
 {
 	char target[8] = "";
 
-	return readlinkat(directory, name, target, sizeof(target)) > 0 &&
-	       !strncmp(target, "socket:", 7);
+	if (readlinkat(directory, name, target, sizeof(target)) < 0)
+		return errno == EACCES;
+	return !strncmp(target, "socket:", 7);
 }
 
 static int look_at_process(struct search *s, const char *pid)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "printable.h"
 #include "top.h"
 
 #define NSECS	1e9
@@ -87,12 +88,13 @@ static void read_device(struct top_reading *reading, const json_t *device)
 	struct top_item *of = add_item(reading, TOP_DEVICE, device), *item;
 	const char *port = string(device, "port");
 	const char *guest = string(device, "guest");
+	char name[IFNAMSIZ];
 	json_t *object;
 	size_t i;
 
-	snprintf(of->name, sizeof(of->name), "%s%s%s%s%.*s",
-		 string(device, "device"), *port ? " " : "", port,
-		 *guest ? " " : "", MAX_GUEST, guest);
+	printable_copy(name, sizeof(name), string(device, "device"));
+	snprintf(of->name, sizeof(of->name), "%s%s%s%s%.*s", name,
+		 *port ? " " : "", port, *guest ? " " : "", MAX_GUEST, guest);
 	read_traffic(of, device);
 	json_array_foreach(json_object_get(device, "classes"), i, object) {
 		item = add_item(reading, TOP_CLASS, device);

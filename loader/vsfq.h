@@ -36,6 +36,7 @@ struct command {
 	int min_arguments;
 	int max_arguments;
 	bool changes;			/* all it does is done one at a time */
+	const char *options;		/* by letter, beside those of all */
 	int (*run)(const struct options *opt, char **arguments);
 };
 
