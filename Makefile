@@ -22,7 +22,9 @@ SHELL := /bin/bash
 
 KERNEL_SH := scripts/kernel.sh
 # GNU make before 4.4 exports nothing to $(shell).
-KERNEL_DIR := $(shell LINE=$(LINE) VARIANT=$(VARIANT) $(KERNEL_SH) dir)
+SOURCE := LINE='$(LINE)' LINUX_SRC='$(LINUX_SRC)' LINUX_SHA256='$(LINUX_SHA256)' \
+	VSFQ_CACHE='$(VSFQ_CACHE)'
+KERNEL_DIR := $(shell $(SOURCE) VARIANT='$(VARIANT)' $(KERNEL_SH) dir)
 ifeq ($(KERNEL_DIR),)
 $(error $(KERNEL_SH) does not know where the kernel is)
 endif
@@ -36,7 +38,7 @@ ifneq ($(SIDE),)
 ifeq ($(and $(VARIANT),$(filter host guest,$(SIDE))),)
 $(error SIDE=$(SIDE): it is host or guest, and which kernel it has is VARIANT)
 endif
-PLAIN := $(shell LINE=$(LINE) VARIANT= $(KERNEL_SH) dir)/bzImage
+PLAIN := $(shell $(SOURCE) VARIANT= $(KERNEL_SH) dir)/bzImage
 export HOST_KERNEL := $(if $(filter guest,$(SIDE)),$(PLAIN))
 export GUEST_KERNEL := $(if $(filter host,$(SIDE)),$(PLAIN))
 $(PLAIN):
@@ -82,7 +84,7 @@ kernel-tree:		## its source, the series as git commits
 kernel-series:		## write the commits of that tree back to kernel-patches/
 	$(KERNEL_SH) series
 
-each-patch:		## each patch builds alone, without new warnings (5 minutes)
+each-patch:		## each patch builds alone, without new warnings (5 to 8 minutes)
 	@$(KERNEL_SH) tree
 	scripts/each-patch.sh $(KERNEL_TREE)
 
@@ -91,28 +93,30 @@ print-kernel:		## the path of the bzImage (use make -s)
 
 libbpf bpftool: $(BPFTOOL)	## from the kernel's source
 
-.PHONY: check run-check demo run-demo bench torture vm session storm storm-uml
+.PHONY: check run-check demo run-demo bench torture memory vm session storm \
+	storm-uml
 CHECK_PROGRAMS := $(addprefix build/,test_load test_match test_top fuzz_parse \
-	print_guests print_metrics print_rates vshostile vsfault chance.bpf.o)
+	print_guests print_metrics print_rates print_show vshostile vsfault \
+	chance.bpf.o redirect.bpf.o shared.bpf.o)
 # Nothing can be built before the packages are there, whatever -j says.
 check demo: deps
 	@$(MAKE) --no-print-directory run-$@
 
-check:			## all tests, or those of TESTS=pattern
+check:			## all tests (40 to 50 minutes), or those of TESTS=pattern
 run-check: $(KERNEL) $(PLAIN) $(BPFTOOL) all $(CHECK_PROGRAMS)
 	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) tests/run $(TESTS)
 
-demo:			## floods against streams, with and without vsfq
-run-demo: $(KERNEL) all
+demo:			## floods against streams, with and without vsfq (4 minutes, the first time 25)
+run-demo: $(KERNEL) $(PLAIN) all
 	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) tests/demo
 
-vm: $(KERNEL) all	## a host VM and a guest in it, with a shell in each
+vm: $(KERNEL) $(PLAIN) all	## a host VM and a guest in it; says how to get a shell in each
 	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) tests/shell
 
-session: $(KERNEL) all	## write docs/session.txt and docs/top.txt from a run in VMs
+session: $(KERNEL) $(PLAIN) all	## write docs/session.txt and docs/top.txt from a run in VMs
 	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) tests/session
 
-bench: $(KERNEL) all	## measure every configuration; BASE=bzImage compares kernels
+bench: $(KERNEL) $(PLAIN) all	## measure every configuration (half an hour); BASE=bzImage compares kernels
 	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) BASE=$(BASE) tests/bench $(ROUNDS)
 
 SECONDS ?= 3600
@@ -121,21 +125,31 @@ torture: $(KERNEL) $(PLAIN) all build/chance.bpf.o	## disturb loads for SECONDS=
 		seconds=$(SECONDS) $(addprefix seed=,$(SEED)) \
 		$(addprefix round=,$(ROUND))
 
+HOLD_SECONDS ?= 60
+memory: $(KERNEL) $(PLAIN) all build/vshostile	## what nobody reads, for HOLD_SECONDS=60 each (half an hour)
+	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) HOLD_SECONDS=$(HOLD_SECONDS) \
+		tests/run t_9_memory
+	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) HOLD_SECONDS=$(HOLD_SECONDS) \
+		tests/run t_9_hostile.test_huge_credit
+
 PACKETS ?= 10000000
-storm: $(KERNEL) $(PLAIN) all build/vshostile	## PACKETS=10000000 of a hostile guest, resumable; SEED=n
+storm: $(KERNEL) $(PLAIN) all build/vshostile	## PACKETS=10000000 of a hostile guest, resumable; SEED=n, ROUND=k
 	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) tests/storm \
-		packets=$(PACKETS) $(addprefix seed=,$(SEED))
+		packets=$(PACKETS) $(addprefix seed=,$(SEED)) \
+		$(addprefix round=,$(ROUND))
 
 storm-uml: build/vshostile build/vsfault	## the same without a VM, on user-mode Linux with KASAN and lockdep
 	VARIANT=uml $(KERNEL_SH) build
 	dir=$$(VARIANT=uml $(KERNEL_SH) dir) && \
 		KERNEL=$$dir/bzImage KERNEL_DIR=$$dir tests/storm-uml \
-		packets=$(PACKETS) $(addprefix seed=,$(SEED))
+		packets=$(PACKETS) $(addprefix seed=,$(SEED)) \
+		$(addprefix round=,$(ROUND))
 
 .PHONY: clean help
 clean:			## remove build/ (the cached kernel stays)
 	rm -rf build
 
 help:			## this list
-	@sed -n 's/^\([a-z -]*\):.*## /\1	/p' Makefile packaging/build.mk | \
+	@sed -n 's/^\([a-z -]*\):.*## /\1	/p' Makefile tests/policy/build.mk \
+		packaging/build.mk | \
 		expand -t 20

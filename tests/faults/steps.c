@@ -9,7 +9,7 @@
 #include "../load/sock.h"
 #include "steps.h"
 
-#define PATIENCE_MS	20000
+#define PATIENCE	20	/* seconds */
 
 static int result(int n)
 {
@@ -39,13 +39,22 @@ static int before_stream(struct life *life)
 
 static int before_connected(struct life *life)
 {
-	life->fd = sock_dial(SOCK_STREAM, life->cid, life->port, 0);
+	life->fd = sock_dial(SOCK_STREAM, life->cid, life->port, 0,
+			     PATIENCE);
 	return life->fd < 0 ? life->fd : 0;
 }
 
 static int before_dgram(struct life *life)
 {
-	life->fd = sock_dial(SOCK_DGRAM, life->cid, life->port, 0);
+	life->fd = sock_dial(SOCK_DGRAM, life->cid, life->port, 0,
+			     PATIENCE);
+	return life->fd < 0 ? life->fd : 0;
+}
+
+static int before_seqpacket(struct life *life)
+{
+	life->fd = sock_dial(SOCK_SEQPACKET, life->cid,
+			     life->port + PORT_SEQPACKET, 0, PATIENCE);
 	return life->fd < 0 ? life->fd : 0;
 }
 
@@ -92,6 +101,52 @@ static int step_listen(struct life *life)
 	return 0;
 }
 
+/* A listener, and who has connected to it: nobody else calls here */
+static int before_accept(struct life *life)
+{
+	struct sockaddr_vm at;
+	socklen_t len = sizeof(at);
+	int err = before_stream(life);
+
+	if (!err)
+		err = step_listen(life);
+	if (!err && getsockname(life->fd, (struct sockaddr *)&at, &len))
+		err = -errno;
+	if (!err)
+		life->peer = sock_dial(SOCK_STREAM, VMADDR_CID_LOCAL,
+				       at.svm_port, 0, PATIENCE);
+	return err ? err : life->peer < 0 ? life->peer : 0;
+}
+
+static int step_accept(struct life *life)
+{
+	return result(accept4(life->fd, NULL, NULL, SOCK_CLOEXEC));
+}
+
+/* Who was not accepted still waits to be */
+static int after_accept(struct life *life)
+{
+	int fd = life->got < 0 ? step_accept(life) : life->got, err;
+
+	if (fd < 0)
+		return fd;
+	close(life->fd);
+	life->fd = fd;
+	err = send_all(life->peer, life->out, ECHO_LEN);
+	if (!err)
+		err = expect_echo(life, ECHO_LEN);
+	close(life->peer);
+	return err;
+}
+
+static int step_buffer_size(struct life *life)
+{
+	uint64_t size = 2 * ECHO_LEN;
+
+	return result(setsockopt(life->fd, AF_VSOCK, SO_VM_SOCKETS_BUFFER_SIZE,
+				 &size, sizeof(size)));
+}
+
 static int step_connect(struct life *life)
 {
 	struct sockaddr_vm to = echo_addr(life);
@@ -128,18 +183,30 @@ static int step_send_zerocopy(struct life *life)
 			   MSG_NOSIGNAL | MSG_ZEROCOPY));
 }
 
-static int before_recv(struct life *life)
+/* Until what is sent has come back */
+static int await_echo(struct life *life)
 {
-	int err = before_connected(life);
-	struct pollfd pfd = { .events = POLLIN };
+	struct pollfd pfd = { .fd = life->fd, .events = POLLIN };
+	int err = send_all(life->fd, life->out, ECHO_LEN);
 
-	if (!err)
-		err = send_all(life->fd, life->out, ECHO_LEN);
-	pfd.fd = life->fd;
-	if (!err && poll(&pfd, 1, PATIENCE_MS) != 1)
+	if (!err && poll(&pfd, 1, PATIENCE * 1000) != 1)
 		err = -ETIMEDOUT;
 	memset(life->in, 0, ECHO_LEN);
 	return err;
+}
+
+static int before_recv(struct life *life)
+{
+	int err = before_connected(life);
+
+	return err ? err : await_echo(life);
+}
+
+static int before_recv_seqpacket(struct life *life)
+{
+	int err = before_seqpacket(life);
+
+	return err ? err : await_echo(life);
 }
 
 static int step_recv(struct life *life)
@@ -158,6 +225,14 @@ static int after_recv(struct life *life)
 	return err;
 }
 
+/* What cannot be copied out of a message is lost with the rest of it, as always;
+ * the next one is whole
+ */
+static int after_recv_seqpacket(struct life *life)
+{
+	return life->got < 0 ? echo(life) : after_recv(life);
+}
+
 static int step_shutdown(struct life *life)
 {
 	return result(shutdown(life->fd, SHUT_WR));
@@ -174,14 +249,8 @@ static int step_close(struct life *life)
 static int before_dgram_recv(struct life *life)
 {
 	int err = before_dgram(life);
-	struct pollfd pfd = { .events = POLLIN };
 
-	if (!err)
-		err = result(send(life->fd, life->out, ECHO_LEN, 0));
-	pfd.fd = life->fd;
-	if (err >= 0)
-		err = poll(&pfd, 1, PATIENCE_MS) == 1 ? 0 : -ETIMEDOUT;
-	return err;
+	return err ? err : await_echo(life);
 }
 
 static int after_dgram(struct life *life)
@@ -203,10 +272,15 @@ static int after_dgram_send(struct life *life)
 const struct step steps[] = {
 	{ "socket", nothing, step_socket, nothing },
 	{ "listen", before_stream, step_listen, nothing },
+	{ "accept", before_accept, step_accept, after_accept },
+	{ "buffer-size", before_stream, step_buffer_size, nothing },
 	{ "connect", before_stream, step_connect, after_connect },
 	{ "send", before_connected, step_send, after_send },
 	{ "send-zerocopy", before_connected, step_send_zerocopy, after_send },
 	{ "recv", before_recv, step_recv, after_recv },
+	{ "send-seqpacket", before_seqpacket, step_send, after_send },
+	{ "recv-seqpacket", before_recv_seqpacket, step_recv,
+	  after_recv_seqpacket },
 	{ "shutdown", before_connected, step_shutdown, nothing },
 	{ "close", before_connected, step_close, nothing },
 	{ "socket-dgram", nothing, step_socket_dgram, nothing },

@@ -6,10 +6,12 @@
 #include <stdint.h>
 
 #define ECHO_LEN	20000u	/* bytes under way at once */
+#define PORT_SEQPACKET	1	/* where messages are echoed, beyond the port */
 
 struct life {
-	uint32_t cid, port;	/* where somebody echoes; datagrams on the same */
+	uint32_t cid, port;	/* where somebody echoes streams and datagrams */
 	int fd;
+	int peer;		/* who waits to be accepted */
 	uint8_t *out, *in;	/* ECHO_LEN bytes each */
 	int got;		/* what the step returned */
 };

@@ -120,7 +120,7 @@ static int sweep_write(const char *path, const char *undo, const char *text)
 	return happened ? -E2BIG : 0;
 }
 
-static void echo_stream(int fd)
+static void echo_connection(int fd)
 {
 	static uint8_t data[65536];
 	ssize_t n;
@@ -149,26 +149,31 @@ static int serve_echo(uint32_t port)
 {
 	struct pollfd fds[] = {
 		{ .fd = sock_listen(SOCK_STREAM, port), .events = POLLIN },
+		{ .fd = sock_listen(SOCK_SEQPACKET, port + PORT_SEQPACKET),
+		  .events = POLLIN },
 		{ .fd = sock_bind(SOCK_DGRAM, port), .events = POLLIN },
 	};
-	int fd;
+	int i, fd;
 
-	if (fds[0].fd < 0 || fds[1].fd < 0)
-		return fds[0].fd < 0 ? fds[0].fd : fds[1].fd;
+	for (i = 0; i < 3; i++)
+		if (fds[i].fd < 0)
+			return fds[i].fd;
 	signal(SIGCHLD, SIG_IGN);
 	puts("echoing");
 	fflush(stdout);
-	while (poll(fds, 2, -1) > 0) {
-		if (fds[1].revents)
-			echo_dgram(fds[1].fd);
-		if (!fds[0].revents)
-			continue;
-		fd = accept(fds[0].fd, NULL, NULL);
-		if (fd >= 0 && !fork()) {
-			echo_stream(fd);
-			_exit(0);
+	while (poll(fds, 3, -1) > 0) {
+		if (fds[2].revents)
+			echo_dgram(fds[2].fd);
+		for (i = 0; i < 2; i++) {
+			if (!fds[i].revents)
+				continue;
+			fd = accept(fds[i].fd, NULL, NULL);
+			if (fd >= 0 && !fork()) {
+				echo_connection(fd);
+				_exit(0);
+			}
+			close(fd);
 		}
-		close(fd);
 	}
 	return -errno;
 }

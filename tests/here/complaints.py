@@ -31,6 +31,16 @@ def test_races(t):
             "what comes after a race")
 
 
+# An interrupt upon another one, and where the first one was.
+TWICE = """[    3.0] Oops: general protection fault [#1] SMP
+[    3.1]  asm_exc_general_protection+0x26/0x30
+[    3.2] RIP: 0010:irqentry_enter+0x17/0x30
+[    3.3]  sysvec_apic_timer_interrupt+0xe/0x80
+[    3.4]  asm_sysvec_apic_timer_interrupt+0x1a/0x20
+[    3.5] RIP: 0010:%s
+[    3.6] Code: e6 c8 85 00 <f3> 0f 1e fa
+[    3.7] RSP: 0000:fffffe0000002fd8 EFLAGS: %s
+"""
 FAULT = """[    2.0] Oops: double fault: 0000 [#1] SMP
 [    2.1] CPU: 0 UID: 0 PID: 1435 Comm: vsload Not tainted 7.3.4+ #5
 [    2.2] RIP: 0010:%s
@@ -46,3 +56,10 @@ def test_emulation(t):
                         ("virtio_vsock_rx_fill+0x0/0x90", True)):
         t.equal(not MISEMULATED.search(FAULT % where), ours,
                 "a fault at %s is ours: it" % where)
+    timer = "asm_sysvec_apic_timer_interrupt+%s/0x20"
+    for where, flags, ours in ((timer % "0x0", "00000046", False),
+                               (timer % "0x0", "00000246", True),
+                               (timer % "0x5", "00000046", True),
+                               ("vhost_poll_func+0x0/0x20", "00000046", True)):
+        t.equal(not MISEMULATED.search(TWICE % (where, flags)), ours,
+                "an interrupt at %s with flags %s is ours: it" % (where, flags))

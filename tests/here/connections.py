@@ -79,12 +79,19 @@ def test_connection_moves(t):
 
 
 def test_group_connections(t):
-    """Of each group, which here is one."""
+    """Of each group, be it by the user or by the CID on the other side, its
+    own."""
     through, _, classes = asks(
-        t, "class c { isolate = uid group-connections = 2 }"
-        "rule { class = c }", (REQUEST, 1, 2, 3), (RST, 1), (REQUEST, 3, 4))
-    t.equal(through, [[1, 2], [1], [3]], "let through")
-    t.equal(classes[2]["capped"], [0, 0, 2, 0], "refused")
+        t, "class u { isolate = uid  group-connections = 2 }"
+        "class c { isolate = cid  group-connections = 2 }"
+        "rule { local-port = 1-9  class = u } rule { class = c }",
+        (REQUEST, 1, 2, 3), (REQUEST, "peer=4", 4),
+        (REQUEST, "uid=1000", 4, 5, 6), (RST, 1), (REQUEST, 3, 7),
+        (REQUEST, 11, 12, 13), (REQUEST, "uid=1000", 14),
+        (REQUEST, "peer=4", 14, 15, 16), (RST, 11), (REQUEST, 13, 17))
+    t.equal(through, [[1, 2], [], [4, 5], [1], [3],
+                      [11, 12], [], [14, 15], [11], [13]], "let through")
+    t.equal([c["capped"] for c in classes[2:4]], 2 * [[0, 0, 4, 0]], "refused")
 
 
 def test_connection_rate(t):

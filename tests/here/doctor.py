@@ -5,9 +5,10 @@ import json
 import os
 import tempfile
 
+import btf
 from attached import PINS, Attached
 from findings import findings, finds
-from policies import ANYWHERE, Policies, needs_tun
+from policies import ANYWHERE, NOBODY, Policies, needs_tun, with_one
 from program import DONE, FAILED, VSFQ
 
 
@@ -25,8 +26,7 @@ def test_forms(t):
     want = FAILED if "problem" in levels else DONE
     t.equal((status, status_json), (want, want), "status")
     for f in found:
-        fixed = f["fix"] is not None or "(try: " in f["finding"]
-        t.check(fixed == (f["level"] != "ok"), "%r" % f)
+        t.check((f["fix"] is None) == (f["level"] == "ok"), "%r" % f)
 
 
 def test_kernel(t):
@@ -49,9 +49,40 @@ def test_kernel(t):
             finds(t, output, "ok", "kernel", "has " + what)
         else:
             finds(t, output, "problem", "kernel", "has no " + what, option)
+    hooks = "CONFIG_SECURITY_NETWORK=y" in config
+    t.check(not hooks or "no LSM hooks" not in output, output)
     if "CONFIG_BPF_LSM=y" not in config:
         finds(t, output, "warning", "kernel", "has no BPF LSM",
               "CONFIG_BPF_LSM")
+    elif "ok       kernel: has the BPF LSM\n" in output and not hooks:
+        finds(t, output, "warning", "kernel", "no LSM hooks",
+              "CONFIG_SECURITY_NETWORK")
+
+
+def test_other_kernels(t):
+    """What is told of one that has less than this one may have."""
+    with tempfile.TemporaryDirectory() as top:
+        p = Policies(t, top)
+        finds(t, p.run(btf.NONE, "vsfq doctor"), "problem", "kernel",
+              "has no BTF", "CONFIG_DEBUG_INFO_BTF")
+        output = p.run(btf.NO_TYPES, "vsfq doctor")
+        finds(t, output, "ok", "kernel", "has BTF")
+        finds(t, output, "problem", "kernel", "no BPF qdiscs", "NET_SCH_BPF")
+        finds(t, output, "problem", "kernel", "no tcx hooks", "NET_XGRESS")
+
+
+def test_drivers(t):
+    """None, one without the patches, one with them."""
+    with tempfile.TemporaryDirectory() as top:
+        none, both = Policies(t, top).run(
+            "mount -t tmpfs none /sys/module || exit 77",
+            "vsfq doctor; echo @@; cd /sys/module",
+            "mkdir -p vmw_vsock_virtio_transport vhost_vsock/parameters",
+            "touch vhost_vsock/parameters/dgram; vsfq doctor").split("@@\n")
+    finds(t, none, "warning", "kernel", "no driver of vsock", "modprobe")
+    finds(t, both, "problem", "kernel",
+          "vmw_vsock_virtio_transport is without the patches", "with them")
+    finds(t, both, "ok", "kernel", "vhost_vsock has the patches")
 
 
 def test_unprivileged(t):
@@ -64,6 +95,25 @@ def test_unprivileged(t):
         finds(t, output, "problem", "machine", "no " + name, "(try: root)")
 
 
+def test_not_allowed_to_read(t):
+    """What it cannot see has a fix as well, told once."""
+    with with_one(t) as p:
+        needs_tun(t)
+        output = p.run(
+            "$here/tests/sight/fake.py vsock0 || exit 77", "vsfq apply one",
+            NOBODY + "$here/%s doctor" % VSFQ,
+            namespaces="-mn")
+        for about, what in (("policy", "cannot be read"),
+                            ("vsock0", "cannot tell whether it is attached")):
+            finds(t, output, "warning", about, what + ": needs CAP_BPF",
+                  " (try: root)")
+        t.check("(try: root) (try" not in output, output)
+        said = p.run("vsfq apply one",
+                     NOBODY + "$here/%s -j doctor" % VSFQ)
+        t.equal({f["fix"] for f in json.loads(said)
+                 if "CAP_BPF" in f["finding"]}, {"root"}, "fixes")
+
+
 def test_user_namespace(t):
     """All capabilities of a container are none."""
     if t.machine("unshare -rm mount -t tmpfs none /mnt")[0]:
@@ -74,10 +124,7 @@ def test_user_namespace(t):
 
 def test_policy(t):
     """In force or not, and whether the file says the same."""
-    with tempfile.TemporaryDirectory() as top:
-        p = Policies(t, top)
-        p.write("one", ANYWHERE)
-        p.needs_maps()
+    with with_one(t) as p:
         about = "policy"
         etc = "mount -t tmpfs none /etc; mkdir /etc/vsfq"
         conf = "/etc/vsfq/vsfq.conf"
@@ -95,10 +142,10 @@ def test_policy(t):
         output = p.run(etc, "cp one " + conf, "vsfq apply two", "vsfq doctor")
         finds(t, output, "warning", about, conf, "(try: vsfq apply)")
         output = p.run(etc, "echo rubbish > " + conf, "vsfq doctor")
-        finds(t, output, "problem", about, conf + ":1:", "vsfq check")
+        finds(t, output, "problem", about, conf + ":1:", "vsfq apply")
         output = p.run(etc, "echo 'rule { direction = out cgroup = /no "
                        "verdict = drop }' > " + conf, "vsfq doctor")
-        finds(t, output, "problem", about, '"/no"')
+        finds(t, output, "problem", about, conf + ':1:33: "/no" is no cgroup')
 
 
 def test_device(t):
@@ -155,18 +202,20 @@ def test_hook(t):
 
 
 def test_other_programs(t):
-    """Somebody's program on the hook that vsfq uses."""
+    """Somebody's program on either hook that vsfq uses."""
     needs_tun(t)
     with tempfile.TemporaryDirectory() as top:
         p = Policies(t, top)
         tool = t.tool("bpftool")
-        output = p.run(
-            "$here/tests/sight/fake.py vsock0 || exit 77",
-            "%s prog loadall $here/build/classify.bpf.o /sys/fs/bpf/c "
-            "|| echo CAP_BPF" % tool,
-            "%s net attach tcx_ingress pinned /sys/fs/bpf/c/vsfq_ingress "
-            "dev vsock0" % tool, "vsfq doctor", namespaces="-mn")
-        if "CAP_BPF" in output:
-            t.skip("this machine does not let us load BPF programs")
-        finds(t, output, "warning", "vsock0", "tcx ingress", "bpftool net")
-        t.check("tcx egress" not in output, output)
+        for hook, other in ("ingress", "egress"), ("egress", "ingress"):
+            output = p.run(
+                "$here/tests/sight/fake.py vsock0 || exit 77",
+                "%s prog loadall $here/build/classify.bpf.o /sys/fs/bpf/c "
+                "|| echo CAP_BPF" % tool,
+                "%s net attach tcx_%s pinned /sys/fs/bpf/c/vsfq_%s dev vsock0" %
+                (tool, hook, hook), "vsfq doctor", namespaces="-mn")
+            if "CAP_BPF" in output:
+                t.skip("this machine does not let us load BPF programs")
+            finds(t, output, "warning", "vsock0", "tcx " + hook,
+                  "bpftool net")
+            t.check("tcx " + other not in output, output)

@@ -6,8 +6,8 @@ import json
 import os
 import tempfile
 
-from policies import Policies, needs_tun
-from program import FAILED, VSFQ, complains
+from policies import NOBODY, Policies, needs_tun, with_one
+from program import DONE, FAILED, VSFQ, complains
 
 DEFAULTS = """\
 default-in = reject
@@ -19,7 +19,8 @@ RULE = "rule { direction = out  type = {%s}  local-cid = 3  remote-cid = 2  " \
     "remote-port = {5000}  verdict = accept }\n"
 
 
-def learned(t, *commands, before=(), options="", stop="kill $pid", after=()):
+def learned(t, *commands, before=(), options="", stop="kill $pid", after=(),
+            status=DONE):
     """What it prints of what the commands send."""
     needs_tun(t)
     tool, pins = t.tool("bpftool"), "/sys/fs/bpf/vsfq"
@@ -40,8 +41,8 @@ def learned(t, *commands, before=(), options="", stop="kill $pid", after=()):
             namespaces="-mn")
     if "libbpf" in output:
         t.skip("this machine does not let us load BPF programs")
-    status, _, said = output.partition("\n")
-    t.equal(status, "status 0", "the first line of " + output)
+    first, _, said = output.partition("\n")
+    t.equal(first, "status %d" % status, "the first line of " + output)
     return said
 
 
@@ -60,6 +61,26 @@ def test_before(t):
             DEFAULTS + RULE % "seqpacket", "the policy")
 
 
+def test_ports(t):
+    """No port that was not seen: only neighbours become a range, and a rule has
+    four."""
+    rule = RULE % "dgram"
+    t.equal(learned(t, "send dgram 7 1 50,12,30,10,40,11,20",
+                    after=["vsfq check said"]),
+            DEFAULTS + rule.replace("5000", "10-12, 20, 30, 40") +
+            rule.replace("5000", "50"), "the policy")
+
+
+def test_too_many_ports(t):
+    """As many as a policy can say, and no policy that says less."""
+    ports = "send dgram %d 1 $(seq -s, 2 2 10000)"
+    said = learned(t, ports % 4096, after=["vsfq check said"])
+    t.equal(said.count("\nrule"), 1024, "rules")
+    said = learned(t, ports % 4097, status=FAILED, after=["tail -n 1 notes"])
+    t.equal(said, "vsfq: cannot learn: what was seen takes more than 1024 "
+            "rules\n", "what was said")
+
+
 def test_json(t):
     t.equal(json.loads(learned(t, "send dgram 1", options="-j")),
             {"policy": DEFAULTS + RULE % "dgram"}, "output")
@@ -76,3 +97,12 @@ def test_nothing_attached(t):
         t.skip("something is attached on this machine")
     complains(t, VSFQ, "learn", FAILED, "no device is attached",
               "vsfq attach all")
+
+
+def test_not_allowed_to_read(t):
+    """Who may not see the pins is told so, not that nothing is attached."""
+    with with_one(t) as p:
+        output = p.run("vsfq apply one",
+                       NOBODY + "$here/%s learn -f 1" % VSFQ)
+        t.equal(output, "vsfq: cannot learn: needs CAP_BPF and "
+                "CAP_NET_ADMIN (try: root)\n", "output")

@@ -13,6 +13,7 @@ import tempfile
 import time
 
 from bed import TOP
+from policies import needs_tun
 
 VSFQ = "build/vsfq"
 
@@ -95,6 +96,17 @@ def test_install(t):
             have = listing(t, top)
             t.equal(set(have), set(listed), "what %r installs" % options)
             t.equal(have, listed, "the modes")
+
+
+def test_install_says_the_rest(t):
+    """What it does not do, as vsfq(7) has it, unless it is for a package."""
+    page = text("docs/vsfq.7.scd").replace("++\n", "\n")
+    with tempfile.TemporaryDirectory() as top:
+        said = done(t, "make -s install PREFIX={0} SYSCONFDIR={0}/etc".format(
+            top)).splitlines()
+        t.equal(done(t, "make -s install DESTDIR=" + top), "", "of a package")
+    commands = "\n".join(line.strip() for line in said[1:])
+    t.check(len(said) == 4 and "\n\t%s\n" % commands in page, said)
 
 
 def test_install_nothing_outside(t):
@@ -327,6 +339,47 @@ def test_unmanaged(t):
                     name in names, "%s in %s" % (name, path))
 
 
+NETWORKD = "/lib/systemd/systemd-networkd"
+# It waits for udev unless /sys is read-only.
+MANAGING = """
+mount -t sysfs -o ro sysfs /sys
+mount -t tmpfs tmpfs /run
+[ ! -d /etc/systemd/network ] || mount -t tmpfs tmpfs /etc/systemd/network
+mkdir -p /run/systemd/network
+cp packaging/network/10-vsfq.network /run/systemd/network
+printf '[Match]\\nName=*\\n[Network]\\nLinkLocalAddressing=no\\n' \\
+	> /run/systemd/network/99-all.network
+names="virtio-vsock0 vhost-vsock12 other0"
+for name in $names; do tests/sight/fake.py $name; done
+%s > /dev/null 2>&1 &
+for name in $names; do
+	state=/run/systemd/netif/links/$(cat /sys/class/net/$name/ifindex)
+	until grep -Eqs 'ADMIN_STATE=(configured|unmanaged)' $state; do
+		sleep 0.1
+	done
+	sed -n "s/ADMIN_STATE=/$name /p" $state
+done
+kill $!
+""" % NETWORKD
+
+
+def test_networkd(t):
+    """systemd-networkd, told to manage all devices, leaves ours alone."""
+    if not os.path.exists(NETWORKD):
+        t.skip("this machine has no systemd-networkd")
+    needs_tun(t)
+    with tempfile.TemporaryDirectory() as top:
+        with open(top + "/script", "w") as f:
+            f.write(MANAGING)
+        status, output = t.machine("timeout 120 unshare -mn sh -e %s/script" %
+                                   top)
+    if "unshare failed" in output or "permission denied" in output:
+        t.skip("this machine lets us mount nothing")
+    t.equal((status, output), (
+        0, "virtio-vsock0 unmanaged\nvhost-vsock12 unmanaged\n"
+        "other0 configured\n"), "status and output")
+
+
 def known(t):
     """From "vsfq help": {command: its argument} and the options."""
     commands, options = done(t, VSFQ + " help").split("\noptions:\n")
@@ -357,6 +410,9 @@ def test_completion_bash(t):
     t.equal(bash(t, ""), list(commands), "commands")
     t.equal(bash(t, "-"), options, "options")
     t.equal(bash(t, "-s", "--js"), ["--json"], "an option")
+    t.equal(bash(t, "policy", "--"), ["--json", "--pretty", "--verbose",
+                                      "--version", "--help"], "options of one command")
+    t.equal(bash(t, "apply", "--s"), ["--strict"], "options of another one")
     t.equal(bash(t, "-o", "5", "app"), ["apply"], "after an option's value")
     t.equal(bash(t, "-o", ""), [], "an option's value")
     for name, argument in commands.items():
@@ -427,6 +483,8 @@ def test_completion_zsh(t):
     zsh(t, "vsfq -", *(("\n%s" if o[1] == "-" else " %s ") % o
                        for o in options))
     zsh(t, "vsfq -s pol", "policy")
+    # The other one that begins so is not for it.
+    zsh(t, "vsfq apply --st", "rict")
     zsh(t, "vsfq -o 7 app", "apply")
     for name, argument in commands.items():
         words = argument.strip("[]").split("|") if argument else []

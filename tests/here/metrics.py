@@ -6,7 +6,7 @@ import os
 import tempfile
 
 import prometheus
-from policies import ANYWHERE, Policies
+from policies import NOBODY, with_one
 from program import DONE, FAILED, VSFQ, complains
 
 # Of what no kernel has: a name that must be escaped, numbers of all sizes.
@@ -118,14 +118,25 @@ def test_file(t):
              "No space left on device\n"), "on a full device")
 
 
+def test_file_in_one_step(t):
+    """Who reads the file while it is made anew has the old one to its end."""
+    with tempfile.TemporaryDirectory() as top:
+        path, old = top + "/vsfq.prom", "# what was there\n"
+        with open(path, "w+") as f:
+            f.write(old)
+            f.flush()
+            t.equal(t.machine("%s metrics -t %s" % (VSFQ, top)), (DONE, ""),
+                    "status and output")
+            f.seek(0)
+            t.equal(f.read(), old, "the old file")
+            t.check(os.fstat(f.fileno()).st_ino != os.stat(path).st_ino,
+                    "the old file is the new one")
+
+
 def test_not_allowed_to_read(t):
     """Who may not see the pins is told so, not that nothing is attached."""
-    with tempfile.TemporaryDirectory() as top:
-        os.chmod(top, 0o755)
-        p = Policies(t, top)
-        p.write("one", ANYWHERE)
-        p.needs_maps()
-        output = p.run("vsfq apply one", "setpriv --reuid 65534 "
-                       "--clear-groups $here/%s metrics" % VSFQ)
-        t.equal(output, "vsfq: cannot read the devices: needs CAP_BPF, "
-                "CAP_PERFMON and CAP_NET_ADMIN (try: root)\n", "output")
+    with with_one(t) as p:
+        output = p.run("vsfq apply one",
+                       NOBODY + "$here/%s metrics" % VSFQ)
+        t.equal(output, "vsfq: cannot read the devices: needs CAP_BPF "
+                "and CAP_NET_ADMIN (try: root)\n", "output")

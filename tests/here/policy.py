@@ -6,7 +6,7 @@ import os
 import re
 import tempfile
 
-from policies import ANYWHERE, POLICY, Policies
+from policies import ALONE, ANYWHERE, POLICY, Policies, with_one
 from program import DONE, FAILED, VSFQ, complains
 
 
@@ -41,14 +41,14 @@ def test_short_forms(t):
         // as little as possible
         class a { memory = 4M }   /* and
         the defaults */
-        rule { remote-cid = host remote-port = any verdict = accept }
+        rule { remote-cid = host remote-port = any local-port = 0-4294967295
+               verdict = accept }
         rule { local-port = 1 local-port += 3 type = stream class = a }""",
                                "-s")
     t.equal(status, DONE, "status")
     for line in ("default-in = accept", "default-out = accept",
                  "class a { weight = 1  limit = 1000  memory = 4194304 }",
-                 "rule { remote-cid = 2  remote-port = {any}  "
-                 "verdict = accept }",
+                 "rule { remote-cid = 2  verdict = accept }",
                  "rule { type = {stream}  local-port = {1, 3}  class = a }"):
         t.check(line in output.splitlines(), "no %r in\n%s" % (line, output))
 
@@ -79,9 +79,10 @@ def test_wrong_values(t):
             ("default-in = drop", 14, "drop", "say reject"),
             ("class a { weight = 0 }", 20, "0", "between 1 and 1000"),
             ("class a { weight = 1001 }", 20, "1001", "between 1 and 1000"),
-            ("class a { weight = -1 }", 20, "-1", "not a number"),
+            ("class a { weight = -1 }", 20, "-1", "a number between 1 and 1000"),
+            ('class a { weight = "" }', 21, "", "a number between 1 and"),
             ("class a { weight = 18446744073709551616 }", 20,
-             "18446744073709551616", "too large"),
+             "18446744073709551616", "between 1 and 1000"),
             ("class a { limit = 65536 }", 19, "65536", "65535"),
             ("class a { memory = 1G }", 20, "1G", "K or M"),
             ("class a { memory = 63K }", 20, "63K", "between 65536"),
@@ -106,7 +107,7 @@ def test_wrong_values(t):
             ("class a { packet-rate = 1000000001 }", 25, "1000000001",
              "between 1 and 1000000000"),
             ("class a { connections = 16385 }", 25, "16385", "and 16384"),
-            ("class a { connection-rate = 5/s }", 29, "5/s", "not a number"),
+            ("class a { connection-rate = 5/s }", 29, "5/s", "a number"),
             ("class a { connection-rate = 1000001 }", 29, "1000001",
              "and 1000000"),
             ("class a { group-rate = 7bit }", 24, "7bit", "between 8bit"),
@@ -147,6 +148,30 @@ def test_wrong_values(t):
             ("rule { device = a/b }", 17, "a/b", "not a name"),
             ("rule { cgroup = user.slice }", 17, "user.slice", "begins with"),
             ("rule { cgroup = /a/../b }", 17, "/a/../b", "plain path"),
+            ("rule { cgroup = /a/.. }", 17, "/a/..", "plain path"),
+            ("rule { cgroup = /a/. }", 17, "/a/.", "plain path"),
+            ("rule { cgroup = /.. }", 17, "/..", "plain path"),
+            ("rule { cgroup = '/a//b' }", 18, "/a//b", "plain path"),
+            ("rule { cgroup = /a/ }", 17, "/a/", "plain path"),
+            ("rule { cgroup = /sys/fs/cgroup }", 17, "/sys/fs/cgroup",
+             "left out"),
+            ("rule { cgroup = /sys/fs/cgroup/a }", 17, "/sys/fs/cgroup/a",
+             "left out"),
+            ("class a { rate = 10mbit; }", 18, "10mbit;", "ends in a ;"),
+            ("class a { weight = 1 ; }", 22, ";", "no ; follows a value"),
+            ("class a { weight = 1, limit = 2 }", 21, ",", "in braces alone"),
+            ("rule { local-port = 22,23 }", 23, ",", "in braces alone"),
+            ("rule { local-port = {22,} }", 24, ",", "no value behind it"),
+            ("rule { remote-cid = {3, 4} }", 21, "{", "takes one value"),
+            ("class a { weight += 3 }", 11, "weight", "takes one value"),
+            ("class a { rate = 10 mbit }", 21, "mbit",
+             'without a space it would belong to "10"'),
+            ("rule { local-port = 22 - 30 }", 24, "-",
+             'without a space it would belong to "22"'),
+            ("class a { weight = 10 frob = 1 }", 23, "frob",
+             "no such option\n"),
+            ("class a { weight = }", 20, "}", "a value is missing"),
+            ("class a { } }", 13, "}", "closes nothing"),
             ("rule { }", 1, "rule", "neither a verdict nor a class"),
             ("rule { class = stream verdict = accept }", 1, "rule", "both"),
             ("rule { direction = in verdict = drop }", 33, "drop",
@@ -164,15 +189,19 @@ def test_said_twice(t):
             ("default-in = accept\ndefault-in = accept", "2:1:",
              "default-in"),
             ("class a { }\nclass a { }", "2:7:", "a"),
+            ("class b { weight = 2 }\n\nclass a { }\ndevice a { }\n"
+             "class a { weight = 1 }", "5:7:", "a"),
             ("class a { limit = 1\nlimit = 2 }", "2:1:", "limit"),
             ("rule { verdict = accept\nverdict = accept }", "2:1:",
              "verdict"),
             ("rule { local-port = 1\nlocal-port = {2, 3} }", "2:1:",
              "local-port"),
-            # Twice in a line: which of them it was libconfuse does not tell.
-            ("rule { type = {dgram, dgram} }", "1:", "dgram")):
-        wrong(t, text, where, '"%s"' % word, "twice" if word != "a" else
-              "duplicate")
+            ("rule { type = {dgram, dgram} }", "1:23:", "dgram")):
+        wrong(t, text, where, '"%s"' % word, "twice")
+        if word == "a":
+            t.check("twice, first in line %d\n" % (
+                text[:text.index("class a")].count("\n") + 1)
+                in policy(t, text)[1], "not where it is first: " + text)
 
 
 def test_cut_off(t):
@@ -183,23 +212,101 @@ def test_cut_off(t):
             status, output, _ = policy(t, text)
             t.equal((status, output.count("\n")), (FAILED, 1),
                     "status and lines for %r" % text[-40:])
-    wrong(t, POLICY + "\n/* comment\n", "%d:" % (POLICY.count("\n") + 2),
-          "a comment that is not closed")
-    wrong(t, "# it's fine\nrule { device = 'x\n", "2:", "a quote that is not")
+    wrong(t, POLICY + "\n /* comment\n",
+          "%d:2:" % (POLICY.count("\n") + 2), '"/*" begins a comment that')
+    wrong(t, "# it's fine\nrule { device = 'x y\n", "2:17:",
+          '"x y" has a quote that is not')
+    wrong(t, "rule {\n  type = dgram\n\n", "2:10:", "ends in the middle")
+    wrong(t, "class a { }\nrule\0{ }", "2:5:", "it is no text")
+
+
+def test_where(t):
+    """The column is that of the word that is wrong, also where the same one
+    stands before or behind it, in the line or in another."""
+    for text, where, word in (
+            ("class a { limit = 0 weight = 0 }", "1:19:", "0"),
+            ("class a { weight = 1 limit = 0 weight = 0 }", "1:30:", "0"),
+            ("class 0 { } class a { weight = '0' }", "1:33:", "0"),
+            ("class a { } class b { } class a { }", "1:31:", "a"),
+            ("rule { log = log log = no }", "1:14:", "log"),
+            ("rule { class = dgram class = class }", "1:22:", "class"),
+            ("rule { local-port = {1, 2, 1} }", "1:28:", "1"),
+            ("rule { device = verdict\tlocal-port = {} device = 2 }", "1:41:",
+             "device"),
+            ("rule { device = log local-port += {} class = log log = no }",
+             "1:46:", "log"),
+            ("rule { local-port = {} device = local-port }", "1:8:",
+             "local-port"),
+            ("class rule { }\nrule { verdict = accept }\n /* x */ rule {\n"
+             "  cgroup = '/}' class = rule\n  verdict = accept\n}", "3:10:",
+             "rule"),
+            ("rule { direction = in verdict = accept }\n"
+             "rule { direction = in\nverdict = drop\n}", "3:11:", "drop"),
+            ("class a { group-burst = 1M burst = 1M rate = 1mbit }", "1:25:",
+             "1M"),
+            ("class burst { burst = 1M }", "1:23:", "1M"),
+            ("class sixteen-letters. {\n}", "1:7:", "sixteen-letters."),
+            ("frob = 1", "1:1:", "frob"),
+            ("class a { } frob a { } class a { }", "1:13:", "frob"),
+            ("rule = 1 rule { }", "1:1:", "rule"),
+            ("class a { weight 1 }", "1:11:", "weight")):
+        wrong(t, text, where, '"%s"' % word)
+    for text, where in (("class a { } }", "1:13:"), ("= 1", "1:1:"),
+                        ("class a { weight = }", "1:20:"),
+                        ("rule { log = yes,", "1:17:")):
+        wrong(t, text, where)
+    t.equal(t.machine("echo 'class a { weight = 0 }' | %s check /dev/stdin" %
+                      VSFQ)[1], 'vsfq: /dev/stdin:1:20: "0" must be a number '
+            "between 1 and 1000\n", "from a pipe")
 
 
 def test_no_variables(t):
     """A policy is the same whoever applies it."""
-    for value in "${HOME}", '"${HOME}"', "'$HOME'":
-        wrong(t, "# $HOME\nrule { cgroup = %s }" % value, "2:",
-              "there are no variables")
+    for value in "${HOME}", '"${HOME}"', "'$HOME'", "/a$HOME":
+        wrong(t, "# $HOME\nrule { cgroup = %s }" % value, "2:%d:" %
+              (17 + value.index("$")), '"%s" has a $, and there are no' %
+              (value.strip("\"'") if value[1] != "{" else "$"))
     t.equal(policy(t, "class a { } # costs $5\n")[:2], (DONE, ""), "comment")
+
+
+def test_backslash(t):
+    """As scopes and services of systemd have it in their names."""
+    rule = "rule { direction = out cgroup = %s verdict = drop }"
+    for value, path in ((r"/a\x2db", r"/a\\x2db"), (r"'/a\x2db'", r"/a\\x2db"),
+                        (r'"/a\\x2db"', r"/a\\x2db"), (r"'/a\n'", r"/a\\n"),
+                        (r"'/a\'b'", "/a'b")):
+        status, output, _ = policy(t, rule % value, "-s")
+        t.equal(status, DONE, "status for " + value)
+        t.check('  cgroup = "%s"  ' % path in output, value + ": " + output)
+        t.equal(policy(t, output, "-s")[1], output, "what is printed, read")
+    for text, column, word in ((rule % r'"/a\x2db"', 36, r"/a\x2db"),
+                               (rule % r'"/a\\b\n c"', 39, r"/a\\b\n c"),
+                               (rule % r'"/a\'b"', 36, r"/a\'b"),
+                               (r'class "a\x62c" { }', 9, r"a\x62c")):
+        wrong(t, "\n" + text, "2:%d:" % column, '"%s"' % word,
+              r"must be written \\")
+
+
+def test_backslash_in_force(t):
+    """The cgroup of that name, not one that an escape would make of it."""
+    with with_one(t) as p:
+        p.write("odd", r"rule { direction = out cgroup = '/vsfq\x2dtest' "
+                "verdict = drop }")
+        output = p.run(
+            "mount -t cgroup2 none /sys/fs/cgroup || exit 77",
+            r"cd /sys/fs/cgroup; mkdir 'vsfq\x2dtest' || exit 77; cd " + p.top,
+            "vsfq apply odd; vsfq policy show > shown; grep -o '\"/.*\"' shown",
+            "vsfq apply -n shown; vsfq apply shown; echo $?",
+            r"rmdir '/sys/fs/cgroup/vsfq\x2dtest'; vsfq apply shown")
+    t.equal(output, '"/vsfq\\\\x2dtest"\n0\nvsfq: shown:5:35: "/vsfq\\x2dtest" '
+            "is no cgroup that is there\n", "output")
 
 
 def test_asterisk(t):
     """libconfuse would leave out one that does not stand in quotes."""
-    wrong(t, "# * \ndevice vhost* { }\n", "2:", "stand in quotes")
-    wrong(t, "device a { }\ndevice a { }", "2:8:", '"a"', "duplicate")
+    wrong(t, "# * \ndevice vhost* { }\n", "2:13:", '"vhost*"',
+          "stand in quotes")
+    wrong(t, "device a { }\ndevice a { }", "2:8:", '"a"', "first in line 1")
     t.equal(policy(t, 'device "*" { } device "a*" { } /* * */')[:2],
             (DONE, ""), "status and output")
 
@@ -230,24 +337,53 @@ def test_files(t):
                            "sub/most": "class b { }\n",
                            "round": "include(round)\n",
                            "bad": 'include("sub/bad")\n',
-                           "sub/bad": "\nrule { type = raw }\n"}.items():
+                           "sub/bad": "\nrule { type = raw }\n",
+                           "wrong": ' include( "sub/wrong")\n',
+                           "sub/wrong": "\n  device a* { }\n",
+                           "lacks": "class a { } include('a')\n",
+                           "after": 'include("sub/most") frob = 1\n',
+                           "twice": "include(sub/most)\nclass b { }\n",
+                           "half": "include(sub/half) limit = 0 }\n",
+                           "sub/half": "class a { weight = 1\n",
+                           **{"deep%d" % n: "include(deep%d)\n" % (n + 1)
+                              for n in range(11)},
+                           "deep11": "class a { }\n"}.items():
             with open("%s/%s" % (top, name), "w") as f:
                 f.write(text)
         t.equal(t.machine("%s check %s/main" % (VSFQ, top)), (DONE, ""),
                 "includes, from where the file is")
+        t.equal(t.machine("%s check %s/deep1" % (VSFQ, top)), (DONE, ""),
+                "ten includes deep")
         for name, reason in {
-                "empty": "empty: says nothing",
-                "comment": "comment: says nothing",
+                "empty": "empty: says nothing (for no policy: vsfq policy "
+                         "clear)",
+                "comment": "comment: says nothing (for no policy",
                 "sub": "sub: Is a directory",
                 "nosuch": "nosuch: No such file",
                 "bad": 'sub/bad:2:15: "raw" must be',
-                "round": "round:1: includes nested too deeply"}.items():
+                "wrong": 'sub/wrong:2:11: "a*" has a * that',
+                "lacks": 'lacks:1:22: "a" No such file',
+                "after": 'after:1:21: "frob" no such option',
+                "half": 'half:1:27: "0" must be',
+                "twice": 'twice:2:7: "b" is described twice\n',
+                "deep0": 'deep10:1:9: "deep11" includes nested too deeply',
+                "round": 'round:1:9: "round" includes nested too deeply'}.items():
             complains(t, VSFQ, "check %s/%s" % (top, name), FAILED,
                       "vsfq: %s/%s" % (top, reason))
+        complains(t, VSFQ, "check ''", FAILED, 'vsfq: "": No such file')
         complains(t, VSFQ, "check /dev/zero", FAILED, "too large")
         status, output = t.machine("%s -j check %s/sub" % (VSFQ, top))
-        t.equal((status, json.loads(output)["error"]),
-                (FAILED, "%s/sub: Is a directory" % top), "as JSON")
+        t.equal((status, json.loads(output)), (FAILED, {
+            "error": "%s/sub: Is a directory" % top, "file": top + "/sub",
+            "line": None, "column": None, "word": None,
+            "reason": "Is a directory"}), "as JSON")
+        reason = "must be stream, seqpacket or dgram"
+        for command in "check", "apply":
+            status, output = t.machine("%s -j %s %s/bad" % (VSFQ, command, top))
+            t.equal((status, json.loads(output)), (FAILED, {
+                "error": '%s/sub/bad:2:15: "raw" %s' % (top, reason),
+                "file": top + "/sub/bad", "line": 2, "column": 15,
+                "word": "raw", "reason": reason}), "as JSON")
 
 
 def test_no_permission(t):
@@ -275,8 +411,8 @@ def test_nothing_in_force(t):
     with tempfile.NamedTemporaryFile("w") as f:
         f.write(POLICY.replace("/a b/c", "/no such cgroup"))
         f.flush()
-        complains(t, VSFQ, "apply " + f.name, FAILED, f.name,
-                  'no cgroup "/no such cgroup"')
+        complains(t, VSFQ, "apply " + f.name, FAILED,
+                  'vsfq: %s:13:35: "/no such cgroup" is no cgroup' % f.name)
 
 
 def test_match(t):
@@ -296,10 +432,7 @@ def test_fuzz(t):
 def test_apply(t):
     """What is shown can be applied, which changes nothing; nor do a dry run
     and what fails. A class keeps its number."""
-    with tempfile.TemporaryDirectory() as top:
-        p = Policies(t, top)
-        p.write("one", ANYWHERE)
-        p.needs_maps()
+    with with_one(t) as p:
         output = p.run("vsfq apply one", "vsfq policy show")
         t.equal(output, ANYWHERE, "the policy")
         output = p.run(
@@ -359,7 +492,7 @@ def confirms(t, want, *commands, before="vsfq apply one"):
             " grep -q 'limit = 22'; do :; done; }",
             "mkfifo fifo; exec 3<>fifo", before, *commands,
             "vsfq policy show | sed -n 's/class dgram.*limit = \\([0-9]*\\).*"
-            "/\\1/p; s/^# //p'")
+            "/\\1/p; s/^# //p'", namespaces="-m " + ALONE)
     said = [line for line in output.splitlines() if "press Enter" not in line]
     t.equal(said, want, "output of %r" % (commands,))
 
@@ -389,6 +522,15 @@ def test_confirm_not(t):
              "python3 terminal.py $here/build/vsfq -C31 apply two")
     confirms(t, [NONE, "1", "no policy is in force"], before=":",
              *["vsfq -C 1 apply two <&3; echo $?"])
+
+
+def test_confirm_strict(t):
+    """Connections are ended once the policy is confirmed, and not otherwise."""
+    for options in "-vSC", "-v --strict --confirm":
+        confirms(t, ["vsfq: ended 0 connections", "0", "22"],
+                 "echo | vsfq %s 30 apply two; echo $?" % options)
+        confirms(t, [BACK, "1", "11"],
+                 "vsfq %s 1 apply two <&3; echo $?" % options)
 
 
 def test_confirm_meanwhile(t):
@@ -422,8 +564,8 @@ def test_nobody_waits(t):
             t.equal(output, "0\n", "status beside " + waits)
         output = p.run(
             "chmod 700 /sys/fs/bpf; flock -F /sys/fs/bpf sleep 60 & sleep 0.5",
-            "timeout -k 20 -s INT 1 $here/build/vsfq monitor; echo $?",
-            "timeout 1 $here/build/vsfq apply one; echo $?; kill $!",
+            "timeout --foreground -k 20 -s INT 1 $here/build/vsfq monitor; echo $?",
+            "timeout --foreground 1 $here/build/vsfq apply one; echo $?; kill $!",
             "ls -d /sys/fs/bpf/vsfq")
         t.equal(output, "124\n124\nls: cannot access '/sys/fs/bpf/vsfq': No "
                 "such file or directory\n", "output")
@@ -432,10 +574,7 @@ def test_nobody_waits(t):
 def test_other_version(t):
     """A version whose policies are of another size is told apart; to clear
     what it left makes way."""
-    with tempfile.TemporaryDirectory() as top:
-        p = Policies(t, top)
-        p.write("one", ANYWHERE)
-        p.needs_maps()
+    with with_one(t) as p:
         tool = t.tool("bpftool")
         old = ["cd /sys/fs/bpf; mkdir vsfq vsfq/@policy; cd vsfq/@policy",
                tool + " map create current type array key 4 value 64 "
@@ -445,11 +584,11 @@ def test_other_version(t):
         put = tool + " map update pinned policy key 0 0 0 0 " \
             "value pinned current"
         for state in old, old + [put]:
-            output = p.run(*state, "cd %s; vsfq apply one" % top)
+            output = p.run(*state, "cd %s; vsfq apply one" % p.top)
             t.equal(output.count("\n"), 1, "lines of " + output)
             t.check("made by another version (try: vsfq detach all, policy "
                     "clear)" in output, output)
-            output = p.run(*state, "cd %s; vsfq policy clear" % top,
+            output = p.run(*state, "cd %s; vsfq policy clear" % p.top,
                            "vsfq apply one && vsfq policy show")
             t.equal(output, ANYWHERE, "the policy, after it was cleared")
 
@@ -463,6 +602,15 @@ def test_clear(t):
                        "vsfq policy clear && vsfq policy clear",
                        "vsfq policy show && ls /sys/fs/bpf | grep -c vs")
         t.equal(output, "# no policy is in force\n0\n", "output")
+
+
+def test_clear_shown(t):
+    """What is shown then does not open a firewall, and says how one would."""
+    with with_one(t) as p:
+        output = p.run("vsfq policy show > shown; vsfq apply one",
+                       "vsfq apply shown; echo $?; vsfq policy show")
+    t.equal(output, "vsfq: shown: says nothing (for no policy: vsfq policy "
+            "clear)\n1\n" + ANYWHERE, "output")
 
 
 def test_example(t):

@@ -5,8 +5,8 @@ import json
 import re
 import tempfile
 
-from attached import Attached
-from policies import Policies, needs_tun
+from attached import JUDGED, Attached
+from policies import OPEN_CAPS, Policies, needs_tun
 from program import DONE, FAILED, USAGE, VSFQ, complains
 
 
@@ -52,6 +52,104 @@ def test_rates(t):
             "rates of what was not attached: %r" % others)
 
 
+def figures(packets, bytes_, **third):
+    return {"packets": packets, "bytes": bytes_, **third}
+
+
+def rates(*numbers):
+    """What went out and what came in, in packets and bytes."""
+    sent = figures(*map(float, numbers[:2]))
+    return {"sent": sent, "received": figures(*map(float, numbers[2:]))}
+
+
+# No two figures are equal: whose each line of the text is can be told.
+FIGURES = [
+    {"device": "v so\x1bck0", "port": "cid42", "guest": "web", "up": True,
+     "attached": True, "throttled": 1, "rate": 2, "burst": 3, "packet_rate": 4,
+     "qdisc": {"kind": "vsfq", "bytes": 5, "packets": 6, "drops": 7, "qlen": 8,
+               "backlog": 9},
+     "sent": figures(10, 11, cost=12), "received": figures(13, 14, cost=15),
+     "connections": 16, "capped": {"connections": 17, "connection_rate": 18},
+     "refused": {"in": 19, "out": 20}, "driver": {"grants": 21, "dead": 22},
+     "per_second": rates(23, 24, 25, 26),
+     "classes": [
+         {"name": "bulk", "priority": 27, "rate": 28, "burst": 29,
+          "group": {"packet_rate": 30}, "sent": figures(31, 32, cost=33),
+          "received": figures(34, 35, cost=36), "stalls": 37,
+          "connections": 38, "capped": {
+              "connections": 39, "connection_rate": 40,
+              "group_connections": 41, "group_connection_rate": 42},
+          "backlog": figures(43, 44, memory=45),
+          "drops": {"packets": 46, "memory": 47, "group": 48, "device": 49,
+                    "pool": 50, "reset": 51},
+          "sojourn_us": {"p50": 52, "p99": 53, "sum": 54, "buckets": []},
+          "served": figures(55, 56, cost=57), "throttled": 58,
+          "groups_throttled": 59, "per_second": rates(60, 61, 62, 63)},
+         {"name": "dgram", "connections": 0, "throttled": 0,
+          "capped": {"connections": 0}, "backlog": figures(0, 0, memory=0),
+          "sojourn_us": {"p50": 0, "p99": 0}, "drops": {"reset": 64}}],
+     "flows": [
+         {"local_cid": 65, "local_port": 66, "peer_cid": 67, "peer_port": 68,
+          "type": "stream", "class": "bulk", "cgroup": 69, "uid": 70,
+          "sent": figures(71, 72, cost=73), "stalls": 74,
+          "received": figures(75, 76, cost=77), "waited_us": 78,
+          "backlog": figures(79, 80, memory=81),
+          "per_second": rates(82, 83, 84, 85)},
+         {"local_cid": 86, "backlog": figures(0, 0, memory=0)}]},
+    {"device": "vsock1", "port": "", "up": False, "attached": False,
+     "throttled": 87, "qdisc": {"kind": "pfifo"}}]
+TEXT = """\
+v?so?ck0 cid42 web up attached
+  qdisc vsfq backlog 8 packets 9 bytes, dropped 7
+    sent/s             23 packets               24 bytes
+    recvd/s            25 packets               26 bytes
+  driver   grants 21 dead 22
+  refused 19 in, 20 out
+  rate              2 bytes/s burst 3            4 packets/s throttled 1
+  connections 16 refused connections 17 connection_rate 18
+  class bulk priority 27
+    sent               31 packets               32 bytes               33 cost
+    received           34 packets               35 bytes               36 cost
+    sent/s             60 packets               61 bytes
+    recvd/s            62 packets               63 bytes
+    stalls             37 packets that used up the credit
+    served             55 packets               56 bytes               57 cost
+    backlog            43 packets               44 bytes               45 memory
+    in queue p50 < 52us p99 < 53us
+    dropped  packets 46 memory 47 group 48 device 49 pool 50 reset 51
+    rate               28 bytes/s burst 29 throttled 58
+    groups             30 packets/s throttled 59
+    connections 38 refused connections 39 connection_rate 40 \
+group_connections 41 group_connection_rate 42
+  class dgram
+    backlog             0 packets                0 bytes                0 memory
+    in queue p50 - p99 -
+    dropped  reset 64
+  flow 65:66 67:68 stream class bulk cgroup 69 uid 70
+    sent               71 packets               72 bytes               73 cost
+    received           75 packets               76 bytes               77 cost
+    sent/s             82 packets               83 bytes
+    recvd/s            84 packets               85 bytes
+    stalls             74 packets that used up the credit
+    backlog            79 packets               80 bytes               81 memory
+    in queue 78us so far
+  flow 86:0 0:0  class  cgroup 0 uid 0
+vsock1 down not attached
+  qdisc pfifo backlog 0 packets 0 bytes, dropped 0
+  rate   throttled 87
+"""
+
+
+def test_text(t):
+    """Each figure with its own label, in its own place; nothing of what there
+    is not."""
+    with tempfile.NamedTemporaryFile("w") as f:
+        json.dump(FIGURES, f)
+        f.flush()
+        t.equal(t.machine("build/print_show < " + f.name), (DONE, TEXT),
+                "status and text")
+
+
 def test_show(t):
     """With -d there are rates of the device, classes and flows, without there
     are none; text and JSON."""
@@ -70,6 +168,71 @@ def test_show(t):
     t.equal(len(re.findall(r"^    sent/s +\d+ packets +\d+ bytes$", text,
                            re.M)),
             1 + text.count("\n    sent  "), "rates in\n" + text)
+
+
+CAPS = """
+class few { rate = 80001bps  burst = 70002  packet-rate = 3  connections = 4
+	connection-rate = 5  priority = 6  group-rate = 7bps  group-burst = 70008
+	group-packet-rate = 9  group-connections = 10  group-connection-rate = 11
+	group-memory = 70012 }
+device "*" { rate = 13bps  burst = 70014  packet-rate = 15  connections = 16
+	connection-rate = 17  memory = 70018 }
+"""
+
+
+def caps(rate, burst, packet_rate, connections, connection_rate):
+    return {"rate": rate, "burst": burst, "packet_rate": packet_rate,
+            "max_connections": connections, "connection_rate": connection_rate}
+
+
+def test_caps(t):
+    """Those of the policy; and by which cap how many requests were refused, of
+    which here the first refuses one, the second two, and so on."""
+    with tempfile.TemporaryDirectory() as top:
+        p, steps = Attached(t, top), []
+        for n, (_, _, policy) in enumerate(OPEN_CAPS):
+            p.write("cap%d" % n, policy)
+            ports = " ".join(map(str, range(100 * n, 101 * n + 2)))
+            steps += ["vsfq apply cap%d" % n] + [
+                "$here/tests/sight/ask.py vsock0 %d %s" % (op, ports)
+                for op in (1, 3)]
+        p.write("caps", CAPS)
+        output = p.run("vsfq apply cap0", *p.attach(JUDGED)[:-1], *steps,
+                       "vsfq apply caps", "vsfq -j show", namespaces="-mn")
+    shown = json.loads(output.splitlines()[-1])[0]
+    few = shown["classes"][-1]
+    t.equal([(owner, cap, n) for owner, of in ((None, shown), ("few", few))
+             for cap, n in of["capped"].items()],
+            [(owner, cap, n + 1)
+             for n, (owner, cap, _) in enumerate(OPEN_CAPS)], "refused")
+    for of, want in ((few, {**caps(80001, 70002, 3, 4, 5), "priority": 6}),
+                     (few["group"], {**caps(7, 70008, 9, 10, 11),
+                                     "memory": 70012}),
+                     (shown, {**caps(13, 70014, 15, 16, 17),
+                              "memory": 70018})):
+        t.equal({k: v for k, v in of.items() if k in want}, want, "caps")
+    t.check("rate" not in shown["classes"][0], "a cap of %r" % shown)
+
+
+def test_names(t):
+    """A device cannot speak to a terminal by its name; to a program it is told
+    as it is."""
+    with tempfile.TemporaryDirectory() as top:
+        p = Attached(t, top)
+        name = 'e=$(printf "v\\033[2J\\303\\274")'
+        rename = 'ip link set dev vsock0 down; ip link set dev vsock0 name "$e"'
+        # Which does what attach does with a name.
+        adopt = "echo default-in = accept > none; vsfq apply none"
+        output = p.watch(
+            name, rename, adopt, "vsfq show; vsfq top -b -c 1 -d 0.1",
+            'vsfq doctor | grep -v "kernel\\|machine"; vsfq show "x$e"',
+            "vsfq -j show | grep -ci 'v.u001b.2J'")
+    t.check("\x1b" not in output, repr(output))
+    for line in (r"v\?\[2J\?\? down attached", r"v\?\[2J\?\? .*",
+                 r"warning  v\?\[2J.*: down.*",
+                 r'vsfq: cannot show "xv\?\[2J.*": no such device', "1"):
+        t.check(re.search("^%s$" % line, output, re.M), "no %r in %s" %
+                (line, output))
 
 
 # While a device comes and goes, and there are more than fit in one answer.

@@ -2,8 +2,10 @@
 """What our programs say to a command line, and to one that is wrong."""
 
 import json
+import re
 import tempfile
 
+from policies import ALONE, with_one
 from program import DONE, FAILED, USAGE, VSFQ, VSLOAD, complains
 
 
@@ -59,6 +61,31 @@ def test_vsfq_usage(t):
         complains(t, VSFQ, arguments, USAGE, word, "try: vsfq help")
 
 
+def test_vsfq_surplus_option(t):
+    """One that a command does not take is named, and nothing is done; which it
+    takes is what the help says."""
+    said = t.machine(VSFQ + " help")[1]
+    commands = re.findall(r"^  ([a-z]+)", said.split("\noptions:")[0], re.M)
+    options = re.findall(r"^  (-\w), (--[\w-]+)( [A-Z]+)? +"
+                         r"(?:with ([a-z, ]+):)?", said, re.M)
+    for short, long, value, only in options:
+        # What is wrong with the line is told as JSON then, or not at all.
+        if short in ("-j", "-p", "-V", "-h"):
+            continue
+        for command in set(commands):
+            taken = not only or command in only.split(", ")
+            for option in short, long:
+                complains(t, VSFQ, "%s%s %s 1 2 3" % (
+                    option, " 1" if value else "", command), USAGE, *(
+                        ["surplus argument"] if taken else
+                        ['"%s"' % command, '"%s" or "%s"' % (short, long)]))
+    with with_one(t) as p:
+        output = p.run("vsfq apply one; map_in_force",
+                       "vsfq -n policy clear; echo $?; map_in_force")
+    before, said, after = re.split("(vsfq: .*\n2\n)", output)
+    t.equal(after, before, "the policy after " + said)
+
+
 def test_vsfq_no_device(t):
     for command in "attach", "show":
         complains(t, VSFQ, command + " nosuchdev0", FAILED,
@@ -76,6 +103,16 @@ def test_vsfq_other_device(t):
     for command in "attach", "show":
         complains(t, VSFQ, command + " lo", FAILED, '"lo"',
                   "not a vsock device")
+
+
+def test_vsfq_long_path(t):
+    """Why it failed is said behind it, however long it is."""
+    for command in "check ", "apply ", "metrics -t ":
+        for length in 400, 500, 4000, 9000:
+            path = (length // 2 * "/a")[:length]
+            complains(t, VSFQ, command + path, FAILED, *(
+                [path, "No such file or directory\n"] if length < 4096 else
+                ["File name too long\n"]))
 
 
 def test_vsfq_error_as_json(t):
@@ -108,9 +145,49 @@ def test_vsfq_help(t):
         t.equal(t.machine("%s %s" % (VSFQ, option)), (DONE, output), option)
 
 
+# Of each option of vsfq a command that shows its effect, which is no other's.
+EFFECTS = {
+    "json": "%s doctor",
+    "pretty": "%s doctor",
+    "statistics": "%s check one",
+    "dry-run": "%s apply one",
+    "batch": "%s -c 1 -d 0.1 top | sed 1d",     # the time is in that line
+    "count": "%s x top",
+    "delay": "%s x top",
+    "confirm": "%s x apply one",
+    "strict": "%s -v apply one",
+    "for": "%s x learn",
+    "overhead": "%s x attach all",
+    "textfile": "%s '' metrics",
+    "verbose": "%s -S apply one",
+    "version": "%s apply one",
+    "help": "%s version",
+}
+
+
+def test_vsfq_long_options(t):
+    """Each is the short one that the help has before it."""
+    pairs = re.findall(r"^  (-\w), --([\w-]+)", t.machine(VSFQ + " help")[1],
+                       re.M)
+    t.equal([long for _, long in pairs], list(EFFECTS), "options")
+    with with_one(t) as p:
+        said = p.run(*[
+            "vsfq policy clear; echo @@; vsfq %s; echo $?" %
+            (EFFECTS[long] % option) for short, long in pairs
+            for option in (short, "--" + long, "")],
+            namespaces="-mn " + ALONE).split("@@\n")[1:]
+    for (_, name), short, long, none in zip(pairs, said[::3], said[1::3],
+                                            said[2::3]):
+        t.check(short != none, "-%s has no effect: %s" % (name, short))
+        t.equal(long, short, "what --%s does" % name)
+    t.equal(len(said), 3 * len(pairs), "answers")
+
+
 def test_vsfq_version(t):
     status, output = t.machine(VSFQ + " version")
     t.equal(status, DONE, "exit status")
+    for option in "-V", "--version":
+        t.equal(t.machine("%s %s" % (VSFQ, option)), (DONE, output), option)
     status, as_json = t.machine(VSFQ + " -j version")
     t.equal("vsfq %s\n" % json.loads(as_json)["version"], output, "version")
 
@@ -125,6 +202,10 @@ def test_vsload_usage(t):
             "client --type dgram": '"dgram"',
             "client --streams 1 --send splice": '"splice"',
             "client --dgram-size 1": '"1"',
+            "client --write-size 0": '"0"',
+            "client --write-size 2-1": '"2-1"',
+            "client --write-size 1-": '"1-"',
+            "client --write-size 1-1048577": '"1-1048577"',
             "client --prio flood=1": '"flood=1"',
             "client --ping 1 --duration 1": "--warmup",
             "client --ping 1 --interval 20": "--interval",

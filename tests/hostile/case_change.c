@@ -3,6 +3,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -29,6 +30,33 @@ static void fill(int fd)
 		;
 }
 
+/* The guest is no more: has the host's socket been told? */
+static int reset_told(int fd)
+{
+	struct pollfd pfd = { .fd = fd };
+	socklen_t len = sizeof(int);
+	int err;
+
+	if (poll(&pfd, 1, PATIENCE_MS) != 1)
+		return -ETIMEDOUT;
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len))
+		return -errno;
+	return err == ECONNRESET ? 0 : -EPROTO;
+}
+
+/* All of them, which are closed then */
+static int all_told(const int *fds, unsigned int n)
+{
+	int err = 0;
+
+	while (n--) {
+		if (!err)
+			err = reset_told(fds[n]);
+		close(fds[n]);
+	}
+	return err;
+}
+
 static struct packet packet_from(uint64_t cid, uint16_t op, uint32_t port)
 {
 	struct packet pkt = guest_packet(op, port);
@@ -38,7 +66,7 @@ static struct packet packet_from(uint64_t cid, uint16_t op, uint32_t port)
 }
 
 /* The host reads what was said in either name, and answers, while the name
- * changes under it
+ * changes under it; its socket
  */
 static int change_once(struct guest *guest, int listener, unsigned int n)
 {
@@ -59,13 +87,16 @@ static int change_once(struct guest *guest, int listener, unsigned int n)
 	err = device_set_cid(&guest->dev, other);
 	if (!err)
 		err = guest_flush(guest);
-	close(fd);
-	return err;
+	if (err)
+		close(fd);
+	return err ?: fd;
 }
 
+/* Every other socket is closed at once, the others when the guest is gone */
 int case_cid_change(void)
 {
-	int listener = sock_listen(SOCK_STREAM, GUEST_PORT), err;
+	int listener = sock_listen(SOCK_STREAM, GUEST_PORT), err, fd;
+	int kept[CHANGES / 2];
 	struct guest guest;
 	unsigned int n;
 
@@ -76,7 +107,13 @@ int case_cid_change(void)
 	if (!err)
 		rx_offer_all(&guest.dev);
 	for (n = 0; n < CHANGES && !err; n++) {
-		err = change_once(&guest, listener, n);
+		fd = change_once(&guest, listener, n);
+		if (fd < 0)
+			err = fd;
+		else if (n % 2)
+			close(fd);
+		else
+			kept[n / 2] = fd;
 		/* Some of what it does not read takes its place again */
 		if (!err)
 			err = device_restart(&guest.dev);
@@ -85,29 +122,44 @@ int case_cid_change(void)
 	}
 	guest_end(&guest);
 	close(listener);
-	return err;
+	return err ?: all_told(kept, CHANGES / 2);
 }
 
 /* The guest of a process that is killed; it has told when it was ready */
-static int doomed(int listener, unsigned int n, int ready)
+static int doomed(unsigned int n, int ready)
 {
-	int fds[CONNECTIONS], err, i;
 	struct guest guest;
+	struct packet pkt;
 	char done = 1;
+	int err, i;
 
 	err = guest_boot(&guest, GUEST_CID, 0, "ip link set $DEV up && "
 			 "tc qdisc replace dev $DEV root netem delay 50ms");
 	for (i = 0; i < CONNECTIONS && !err; i++) {
-		fds[i] = guest_connect_from(&guest, GUEST_CID, KILLED_PORT +
-					    n * CONNECTIONS + i, listener);
-		err = fds[i] < 0 ? fds[i] : 0;
-		if (!err)
-			fill(fds[i]);
+		pkt = guest_packet(VIRTIO_VSOCK_OP_REQUEST,
+				   KILLED_PORT + n * CONNECTIONS + i);
+		guest_say(&guest, &pkt);
 	}
+	if (!err)
+		err = guest_flush(&guest);
 	if (err || write(ready, &done, 1) != 1)
 		return err;
 	pause();
 	return 0;
+}
+
+/* The host's sockets, all of which have something to say; how many */
+static int accept_all(int listener, int *fds)
+{
+	int i;
+
+	for (i = 0; i < CONNECTIONS; i++) {
+		fds[i] = guest_accept(listener);
+		if (fds[i] < 0)
+			return fds[i];
+		fill(fds[i]);
+	}
+	return i;
 }
 
 /* Each of these starts where the last one was killed, with the same CID. For
@@ -116,7 +168,7 @@ static int doomed(int listener, unsigned int n, int ready)
  */
 static int kill_once(int listener, unsigned int n)
 {
-	int fds[2], status, err = 0;
+	int fds[2], conns[CONNECTIONS], accepted = 0, status, err = 0;
 	pid_t pid;
 	char done;
 
@@ -126,16 +178,20 @@ static int kill_once(int listener, unsigned int n)
 	if (pid < 0)
 		return -errno;
 	if (!pid)
-		_exit(-doomed(listener, n, fds[1]));
+		_exit(-doomed(n, fds[1]));
 	close(fds[1]);
-	if (read(fds[0], &done, 1) == 1)
+	if (read(fds[0], &done, 1) == 1) {
+		accepted = accept_all(listener, conns);
 		kill(pid, SIGKILL);
+	}
 	close(fds[0]);
 	if (waitpid(pid, &status, 0) < 0)
 		err = -errno;
 	else if (WIFEXITED(status))
 		err = -WEXITSTATUS(status);
-	return err;
+	else if (accepted < 0)
+		err = accepted;
+	return err ?: all_told(conns, accepted);
 }
 
 int case_killed(void)

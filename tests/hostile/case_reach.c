@@ -9,6 +9,7 @@
 #include "../load/sock.h"
 #include "cases.h"
 #include "guest.h"
+#include "netdev.h"
 
 #define DGRAM_LEN	100
 
@@ -53,13 +54,18 @@ static int strays(struct guest *guest, int fd)
 	struct packet pkt = dgram();
 	int err;
 
-	/* In the name of another guest, and to one */
+	/* In the name of another guest, and to one; both are counted, as is
+	 * what ends each flush
+	 */
 	pkt.hdr.src_cid = htole64(GUEST_CID + 1);
 	err = arrives(guest, &pkt, fd, 0);
 	pkt = dgram();
 	pkt.hdr.dst_cid = htole64(GUEST_CID + 1);
 	if (!err)
 		err = arrives(guest, &pkt, fd, 0);
+	if (!err)
+		err = netdev_run(GUEST_CID, "ethtool -S $DEV | "
+				 "grep -q ' rx_foreign_dropped: 5$'");
 	/* An operation that datagrams do not have */
 	pkt = dgram();
 	pkt.hdr.op = htole16(VIRTIO_VSOCK_OP_SHUTDOWN);
@@ -96,6 +102,9 @@ int case_strays(void)
 	if (err)
 		return err;
 	err = arrives(&guest, &honest, fd, 0);
+	if (!err)
+		err = netdev_run(GUEST_CID, "ethtool -S $DEV | "
+				 "grep -q ' rx_dgram_dropped: 1$'");
 	guest_end(&guest);
 	if (!err)
 		err = guest_boot(&guest, GUEST_CID, 1 << VSOCK_F_DGRAM, NULL);

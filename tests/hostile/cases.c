@@ -19,6 +19,10 @@ static const struct {
 	  case_long_queue },
 	{ "many-ports", "requests from 200,000 ports that nobody listens to",
 	  case_many_ports },
+	{ "many-resets", "resets between bytes, to a guest that takes nothing",
+	  case_many_resets },
+	{ "many-credit-requests", "and nobody there to hear the answers",
+	  case_many_credit_requests },
 	{ "huge-credit", "a guest that takes nothing and has room for 4 GiB",
 	  case_huge_credit },
 	{ "cid-change", "a guest that gets another CID in mid-conversation",
@@ -38,7 +42,7 @@ void cases_print(FILE *to)
 	unsigned int i;
 
 	for (i = 0; i < NR_CASES; i++)
-		fprintf(to, "  %-18s  %s\n", cases[i].name, cases[i].help);
+		fprintf(to, "  %-22s  %s\n", cases[i].name, cases[i].help);
 }
 
 static unsigned int find(const char *name)

@@ -23,6 +23,8 @@ int case_killed(void);
 int case_no_memory(void);
 int case_long_queue(void);
 int case_many_ports(void);
+int case_many_resets(void);
+int case_many_credit_requests(void);
 int case_big_buffers(void);
 
 #endif

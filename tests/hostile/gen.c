@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <endian.h>
 #include <string.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
 #include <linux/vm_sockets.h>
 
 #include "gen.h"
+#include "met.h"
 #include "ports.h"
 
 static const uint32_t lengths[] = {
@@ -161,30 +164,46 @@ static uint32_t dgram_port(struct gen *gen)
 	return gen->server + rng_pick(&gen->rng, ports);
 }
 
+/* Whole: in a piece buf_alloc is the length of all, fwd_cnt what was before */
+static struct packet *script_dgram(struct gen *gen, uint32_t src_port,
+				   uint32_t dst_port, uint32_t len)
+{
+	struct packet *pkt = script(gen, VSOCK_TYPE_DGRAM, VIRTIO_VSOCK_OP_RW,
+				    src_port, dst_port, len);
+
+	pkt->hdr.buf_alloc = 0;
+	return pkt;
+}
+
 static void act_dgram(struct gen *gen)
 {
 	unsigned int n = 1 + rng_below(&gen->rng, 8);
 	uint32_t port = dgram_port(gen);
 
 	while (n--)
-		script(gen, VSOCK_TYPE_DGRAM, VIRTIO_VSOCK_OP_RW,
-		       rng_below(&gen->rng, 4), port, pick_length(&gen->rng));
+		script_dgram(gen, rng_below(&gen->rng, 4), port,
+			     pick_length(&gen->rng));
+}
+
+static void script_piece(struct gen *gen, uint32_t port, uint32_t total,
+			 uint32_t at, uint32_t len)
+{
+	struct packet *pkt = script_dgram(gen, 1, port, len);
+
+	pkt->hdr.buf_alloc = htole32(total);
+	pkt->hdr.fwd_cnt = htole32(at);
 }
 
 /* The host cuts datagrams for guests that way and has to ignore it here */
-static void act_fragments(struct gen *gen)
+static void act_pieces(struct gen *gen)
 {
 	uint32_t total = rng_pick(&gen->rng, numbers), at = 0;
 	unsigned int n = 1 + rng_below(&gen->rng, 12);
 	uint32_t len = 1 + rng_below(&gen->rng, 300);
 	uint32_t port = dgram_port(gen);
-	struct packet *pkt;
 
 	while (n--) {
-		pkt = script(gen, VSOCK_TYPE_DGRAM, VIRTIO_VSOCK_OP_RW, 1,
-			     port, len);
-		pkt->hdr.buf_alloc = htole32(total);
-		pkt->hdr.fwd_cnt = htole32(at);
+		script_piece(gen, port, total, at, len);
 		switch (rng_below(&gen->rng, 8)) {
 		case 0:		/* again */
 			break;
@@ -198,6 +217,52 @@ static void act_fragments(struct gen *gen)
 			at += len;
 		}
 	}
+}
+
+/* What goes wrong with one of the @n pieces */
+static void disturb(struct gen *gen, struct packet *pieces, unsigned int n)
+{
+	unsigned int i = rng_below(&gen->rng, n);
+	struct packet *pkt = &pieces[i], *other = &pieces[(i + 1) % n], kept;
+
+	switch (rng_below(&gen->rng, 5)) {
+	case 0:		/* it is left out */
+		memmove(pkt, pkt + 1, (n - i - 1) * sizeof(*pkt));
+		gen->scripted--;
+		break;
+	case 1:		/* again */
+		memmove(pkt + 1, pkt, (n - i) * sizeof(*pkt));
+		gen->scripted++;
+		break;
+	case 2:		/* out of order */
+		kept = *pkt;
+		*pkt = *other;
+		*other = kept;
+		break;
+	case 3:
+		pkt->hdr.buf_alloc = htole32(rng_pick(&gen->rng, numbers));
+		break;
+	case 4:		/* of another socket */
+		pkt->hdr.src_port = htole32(2);
+		break;
+	}
+}
+
+/* Pieces that make a datagram, or would if not for one mistake */
+static void act_whole(struct gen *gen)
+{
+	uint32_t most = rng_one_in(&gen->rng, 2) ? MAX_PAYLOAD : MAX_PIECE;
+	uint32_t total = 3 + rng_below(&gen->rng, most - 2);
+	unsigned int n = 2 + rng_below(&gen->rng, MAX_PIECES - 1);
+	uint32_t port = gen->server + PORT_DGRAM, len = total / n + 1, at;
+
+	if (len > MAX_PIECE)
+		len = MAX_PIECE;
+	for (at = 0; at < total; at += len)
+		script_piece(gen, port, total, at,
+			     total - at < len ? total - at : len);
+	if (rng_one_in(&gen->rng, 2))
+		disturb(gen, gen->script, gen->scripted);
 }
 
 /* To ports where nobody listens: each of them wants an answer */
@@ -259,11 +324,30 @@ static void act_noise(struct gen *gen)
 	pkt->hdr.fwd_cnt = htole32(rng_pick(&gen->rng, numbers));
 }
 
+/* All combinations in turn, for a connection or for who takes datagrams */
+static void act_each(struct gen *gen)
+{
+	struct slot *slot = any_slot(gen);
+	unsigned int n = 16;
+	struct packet *pkt;
+
+	while (n--) {
+		pkt = script_slot(gen, slot, VIRTIO_VSOCK_OP_RW, 0);
+		met_example(gen->combination++ % MET_ALL, rng_next(&gen->rng),
+			    &pkt->hdr);
+		pkt->payload = le32toh(pkt->hdr.len);
+		if (pkt->hdr.type == htole16(VSOCK_TYPE_DGRAM)) {
+			pkt->hdr.dst_port = htole32(gen->server + PORT_DGRAM);
+			pkt->hdr.buf_alloc = 0;
+		}
+	}
+}
+
 static void (*const acts[])(struct gen *gen) = {
 	act_connect, act_connect, act_accept, act_accept, act_data, act_data,
 	act_data, act_pin, act_credit, act_shutdown, act_rst, act_dgram,
-	act_dgram, act_fragments, act_storm, act_impersonate, act_noise,
-	act_noise, act_noise, act_noise,
+	act_dgram, act_pieces, act_whole, act_storm, act_impersonate,
+	act_noise, act_noise, act_noise, act_noise, act_each,
 };
 
 /* Somebody else's address, in one direction or in both */
@@ -311,6 +395,35 @@ void gen_init(struct gen *gen, uint64_t seed, uint64_t cid, uint64_t victim,
 		.server = server,
 		.next_port = 1024,
 	};
+}
+
+bool gen_is_piece(const struct packet *pkt)
+{
+	return pkt->hdr.type == htole16(VSOCK_TYPE_DGRAM) &&
+	       le32toh(pkt->hdr.buf_alloc) > le32toh(pkt->hdr.len);
+}
+
+bool gen_is_heard(const struct gen *gen, const struct packet *pkt)
+{
+	return pkt->hdr.src_cid == htole64(gen->cid) &&
+	       pkt->hdr.dst_cid == htole64(VMADDR_CID_HOST) &&
+	       le32toh(pkt->hdr.len) <= pkt->payload;
+}
+
+uint64_t gen_features(struct rng *rng)
+{
+	static const int bits[] = {
+		VIRTIO_RING_F_INDIRECT_DESC, VIRTIO_RING_F_EVENT_IDX,
+		VIRTIO_F_NOTIFY_ON_EMPTY, VIRTIO_VSOCK_F_SEQPACKET,
+		VSOCK_F_DGRAM,
+	};
+	uint64_t features = UINT64_C(1) << VIRTIO_F_VERSION_1;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(bits) / sizeof(bits[0]); i++)
+		if (!rng_one_in(rng, 4))
+			features |= UINT64_C(1) << bits[i];
+	return features;
 }
 
 void gen_packet(struct gen *gen, struct packet *pkt)

@@ -17,6 +17,9 @@
 #define VSOCK_TYPE_DGRAM	3
 
 #define MAX_PAYLOAD		65536u
+/* Of a datagram for a guest: what its buffers hold, so many make the longest */
+#define MAX_PIECE		3732u
+#define MAX_PIECES		18u
 
 /* How a packet lies in descriptors */
 enum layout {
@@ -77,10 +80,23 @@ struct gen {
 	struct slot slots[NR_SLOTS];
 	struct packet script[SCRIPT_MAX];
 	unsigned int scripted, told;
+	unsigned int combination;	/* the next one */
 };
 
 void gen_init(struct gen *gen, uint64_t seed, uint64_t cid, uint64_t victim,
 	      uint32_t server);
+/* Does it pass the first looks at addresses and length? */
+bool gen_is_heard(const struct gen *gen, const struct packet *pkt);
+/* A piece of a datagram says where it belongs, also by its payload */
+bool gen_is_piece(const struct packet *pkt);
+
+static inline uint8_t gen_piece_byte(uint32_t at)
+{
+	return 'p' + at % 131;
+}
+
+/* Each that a vsock device may have, mostly */
+uint64_t gen_features(struct rng *rng);
 void gen_packet(struct gen *gen, struct packet *pkt);
 
 #endif

@@ -70,22 +70,27 @@ int guest_flush(struct guest *guest)
 	return 0;
 }
 
-int guest_connect_from(struct guest *guest, uint64_t cid, uint32_t port,
-		       int listener)
+int guest_accept(int listener)
 {
-	struct packet pkt = guest_packet(VIRTIO_VSOCK_OP_REQUEST, port);
 	struct pollfd pfd = { .fd = listener, .events = POLLIN };
 	int fd;
 
-	pkt.hdr.src_cid = htole64(cid);
-	guest_say(guest, &pkt);
-	fd = guest_flush(guest);
-	if (fd)
-		return fd;
 	if (poll(&pfd, 1, PATIENCE_MS) != 1)
 		return -ETIMEDOUT;
 	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	return fd < 0 ? -errno : fd;
+}
+
+int guest_connect_from(struct guest *guest, uint64_t cid, uint32_t port,
+		       int listener)
+{
+	struct packet pkt = guest_packet(VIRTIO_VSOCK_OP_REQUEST, port);
+	int err;
+
+	pkt.hdr.src_cid = htole64(cid);
+	guest_say(guest, &pkt);
+	err = guest_flush(guest);
+	return err ?: guest_accept(listener);
 }
 
 int guest_connect(struct guest *guest, int listener)

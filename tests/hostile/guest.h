@@ -25,6 +25,8 @@ struct packet guest_packet(uint16_t op, uint32_t port);
 void guest_say(struct guest *guest, const struct packet *pkt);
 /* Wait until the host has used everything that was said */
 int guest_flush(struct guest *guest);
+/* The host's next socket at @listener */
+int guest_accept(int listener);
 /* Connect from port 1024 to @listener; the host's new socket */
 int guest_connect(struct guest *guest, int listener);
 int guest_connect_from(struct guest *guest, uint64_t cid, uint32_t port,

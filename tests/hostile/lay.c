@@ -4,10 +4,10 @@
 #include "lay.h"
 
 #define HDR_LEN		((uint32_t)sizeof(struct virtio_vsock_hdr))
-#define MAX_PIECES	TABLE_NUM
+#define MAX_CUTS	TABLE_NUM
 
 struct pieces {
-	struct vring_desc desc[MAX_PIECES];
+	struct vring_desc desc[MAX_CUTS];
 	unsigned int n;
 };
 
@@ -78,7 +78,7 @@ static void chain(struct vring_desc *to, unsigned int first,
 
 bool lay_room(const struct batch *batch)
 {
-	return batch->taken + MAX_PIECES < RING_NUM;
+	return batch->taken + MAX_CUTS < RING_NUM;
 }
 
 void lay_packet(struct batch *batch, const struct packet *pkt)

@@ -9,6 +9,7 @@
 #include <linux/vm_sockets.h>
 
 #include "liar.h"
+#include "ports.h"
 
 #define HDR_LEN		((uint32_t)sizeof(struct virtio_vsock_hdr))
 #define QUIET_MS	5	/* between looks at a ring that is empty */
@@ -27,7 +28,7 @@ enum lie {
 static uint64_t turn(const struct liar *liar, uint64_t cid)
 {
 	return cid == htole64(liar->gen.cid) ? htole64(VMADDR_CID_HOST) :
-	       cid == htole64(VMADDR_CID_HOST) ? htole64(liar->cid) : cid;
+	       cid == htole64(VMADDR_CID_HOST) ? htole64(liar->user.cid) : cid;
 }
 
 /* How much of the buffer is said to be filled, mostly as much as is */
@@ -38,8 +39,15 @@ static uint32_t used_len(struct liar *liar, uint32_t filled)
 		0xffffffff,
 	};
 
-	return rng_one_in(&liar->gen.rng, 32) ? rng_pick(&liar->gen.rng, lies) :
-						filled;
+	return rng_one_in(&liar->rng, 32) ? rng_pick(&liar->rng, lies) : filled;
+}
+
+static void fill(uint8_t *payload, const struct packet *pkt)
+{
+	uint32_t at = le32toh(pkt->hdr.fwd_cnt), i;
+
+	for (i = 0; i < pkt->payload; i++)
+		payload[i] = gen_is_piece(pkt) ? gen_piece_byte(at + i) : 'x';
 }
 
 static void say_one(struct liar *liar, const struct user_buf *buf)
@@ -48,13 +56,15 @@ static void say_one(struct liar *liar, const struct user_buf *buf)
 	struct packet pkt;
 
 	gen_packet(&liar->gen, &pkt);
-	pkt.hdr.src_cid = turn(liar, pkt.hdr.src_cid);
-	pkt.hdr.dst_cid = turn(liar, pkt.hdr.dst_cid);
 	if (pkt.payload > room)
 		pkt.payload = room;
+	if (gen_is_heard(&liar->gen, &pkt))
+		met_note(&liar->met, &pkt.hdr);
+	pkt.hdr.src_cid = turn(liar, pkt.hdr.src_cid);
+	pkt.hdr.dst_cid = turn(liar, pkt.hdr.dst_cid);
 	if (buf->len >= HDR_LEN) {
 		memcpy(buf->data, &pkt.hdr, HDR_LEN);
-		memset(buf->data + HDR_LEN, 'x', pkt.payload);
+		fill(buf->data + HDR_LEN, &pkt);
 	}
 	user_give(&liar->user.rings[USER_RX], buf->head,
 		  used_len(liar, HDR_LEN + pkt.payload));
@@ -83,11 +93,13 @@ static unsigned int say(struct liar *liar)
 static void answer(struct liar *liar, const struct virtio_vsock_hdr *hdr)
 {
 	struct user_ring *ring = &liar->user.rings[USER_RX];
+	bool witness = hdr->dst_port == htole32(liar->server + PORT_WITNESS);
 	struct virtio_vsock_hdr out = *hdr;
 	struct user_buf buf;
 
+	liar->awaited |= witness;
 	if (hdr->op != htole16(VIRTIO_VSOCK_OP_REQUEST) ||
-	    rng_one_in(&liar->gen.rng, 4) ||
+	    (!witness && rng_one_in(&liar->rng, 4)) ||
 	    !user_take(&liar->user, ring, &buf) || buf.len < HDR_LEN)
 		return;
 	out.src_cid = hdr->dst_cid;
@@ -125,11 +137,11 @@ static unsigned int hear(struct liar *liar)
 
 static void wedge(struct liar *liar)
 {
-	bool rx = rng_one_in(&liar->gen.rng, 2);
+	bool rx = rng_one_in(&liar->rng, 2);
 	struct user_ring *ring = &liar->user.rings[rx ? USER_RX : USER_TX];
 	uint16_t last = ring->used - 1;
 
-	switch (rng_below(&liar->gen.rng, NR_LIES)) {
+	switch (rng_below(&liar->rng, NR_LIES)) {
 	case LIE_BEYOND:
 		user_give(ring, ring->vring.num + 5, HDR_LEN);
 		break;
@@ -152,6 +164,19 @@ static void wedge(struct liar *liar)
 	fflush(stdout);
 }
 
+/* Another one, of eight that the generator does not take for the other guest's,
+ * or now and then one that no guest has
+ */
+static uint64_t pick_cid(struct liar *liar)
+{
+	static const uint64_t none[] = {
+		0, 1, VMADDR_CID_HOST, 0xffffffff, 0x100000002,
+	};
+
+	return rng_one_in(&liar->rng, 8) ? rng_pick(&liar->rng, none) :
+	       liar->cid + 2 * rng_below(&liar->rng, 8);
+}
+
 /* That the guest has migrated, so its connections are no more; or nonsense */
 static void tell(struct liar *liar)
 {
@@ -161,16 +186,73 @@ static void tell(struct liar *liar)
 	};
 	struct user_ring *ring = &liar->user.rings[USER_EVENT];
 	struct virtio_vsock_event event;
+	uint32_t len = used_len(liar, sizeof(event));
 	struct user_buf buf;
 
 	if (!ring->on || !user_take(&liar->user, ring, &buf))
 		return;
-	event.id = htole32(rng_pick(&liar->gen.rng, ids));
+	event.id = htole32(rng_pick(&liar->rng, ids));
 	if (buf.len >= sizeof(event))
 		memcpy(buf.data, &event, sizeof(event));
-	user_give(ring, buf.head, used_len(liar, sizeof(event)));
+	/* The guest asks for its CID if it takes this for a reset */
+	if (event.id == htole32(VIRTIO_VSOCK_EVENT_TRANSPORT_RESET) &&
+	    len == sizeof(event))
+		liar->user.cid = pick_cid(liar);
+	user_give(ring, buf.head, len);
 	user_call(ring);
 	liar->events++;
+}
+
+/* Is the guest's CID one that it can work with? */
+static bool has_place(const struct liar *liar)
+{
+	return liar->user.cid >= liar->cid && liar->user.cid < liar->gen.cid;
+}
+
+static void started(struct liar *liar)
+{
+	uint64_t features = liar->user.features;
+
+	liar->starts++;
+	liar->with_dgram += features >> VSOCK_F_DGRAM & 1;
+	liar->with_seqpacket += features >> VIRTIO_VSOCK_F_SEQPACKET & 1;
+	liar->with_event_idx += features >> VIRTIO_RING_F_EVENT_IDX & 1;
+}
+
+static void init_gen(const struct liar *liar, struct gen *gen)
+{
+	/* Nobody else's CID is in this guest */
+	gen_init(gen, liar->seed, liar->cid + 1000, liar->cid + 1,
+		 liar->server);
+}
+
+/* How many packets, if the seed alone leads to where this generator is; none
+ * if it does not
+ */
+static uint64_t repeated(const struct liar *liar)
+{
+	struct packet pkt;
+	struct gen again;
+	uint64_t n;
+
+	init_gen(liar, &again);
+	for (n = 0; n < liar->sent; n++)
+		gen_packet(&again, &pkt);
+	return again.rng.state == liar->gen.rng.state ? n : 0;
+}
+
+static void report(const struct liar *liar)
+{
+	printf("of %" PRIu64 " starts %" PRIu64 " with datagrams, %" PRIu64
+	       " with seqpacket, %" PRIu64 " with event indices\n",
+	       liar->starts, liar->with_dgram, liar->with_seqpacket,
+	       liar->with_event_idx);
+	met_print(&liar->met, MET_FOR_GUESTS);
+	printf("%" PRIu64 " repeated by the seed\n", repeated(liar));
+	printf("done, %" PRIu64 " packets, %" PRIu64 " heard, %" PRIu64
+	       " wedges, %" PRIu64 " events\n", liar->sent, liar->heard,
+	       liar->wedges, liar->events);
+	fflush(stdout);
 }
 
 /* Whether there was anything to do */
@@ -183,38 +265,53 @@ static bool work(struct liar *liar)
 	    liar->wedged == liar->user.starts + 1)
 		return false;
 	n = hear(liar);
+	if (!liar->awaited)
+		return n;
 	n += say(liar);
-	if (n && rng_one_in(&liar->gen.rng, 100))
+	if (n && rng_one_in(&liar->rng, has_place(liar) ? 100 : 4))
 		tell(liar);
-	if (before && liar->sent >= liar->packets) {
-		printf("done, %" PRIu64 " packets, %" PRIu64 " heard, %" PRIu64
-		       " wedges, %" PRIu64 " events\n", liar->sent,
-		       liar->heard, liar->wedges, liar->events);
-		fflush(stdout);
-	} else if (before && n && rng_one_in(&liar->gen.rng, 200)) {
+	if (before && liar->sent >= liar->packets)
+		report(liar);
+	else if (before && n && rng_one_in(&liar->rng, 200))
 		wedge(liar);
-	}
 	return n;
 }
 
-int liar_run(struct liar *liar)
+/* Until QEMU is gone, which is -ECONNRESET, or the like */
+static int serve(struct liar *liar)
 {
-	struct pollfd pfd = { .events = POLLIN };
+	struct pollfd pfd = { .fd = liar->user.conn, .events = POLLIN };
+	unsigned int starts = liar->user.starts;
 	bool busy = false;
-	int err;
+	int err = 0;
 
-	/* Nobody else's CID is in this guest */
-	gen_init(&liar->gen, liar->seed, liar->cid + 1000, liar->cid + 1,
-		 liar->server);
-	err = user_accept(&liar->user, liar->path, liar->cid);
-	pfd.fd = liar->user.conn;
 	while (!err) {
 		if (poll(&pfd, 1, busy ? 0 : QUIET_MS) < 0)
 			return -errno;
 		if (pfd.revents)
 			err = user_answer(&liar->user);
+		if (liar->user.starts != starts)
+			started(liar);
+		starts = liar->user.starts;
 		busy = work(liar);
 	}
-	close(liar->user.conn);
-	return err == -ECONNRESET ? 0 : err;
+	return err;
+}
+
+int liar_run(struct liar *liar)
+{
+	int err;
+
+	init_gen(liar, &liar->gen);
+	liar->rng.state = ~liar->seed;
+	err = user_listen(&liar->user, liar->path);
+	while (!err) {
+		err = user_accept(&liar->user, liar->cid,
+				  gen_features(&liar->rng));
+		if (!err)
+			err = serve(liar);
+		user_forget(&liar->user);
+		err = err == -ECONNRESET ? 0 : err;
+	}
+	return err;
 }

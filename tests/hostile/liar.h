@@ -6,9 +6,11 @@
 #ifndef LIAR_H
 #define LIAR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "gen.h"
+#include "met.h"
 #include "user.h"
 
 struct liar {
@@ -19,13 +21,19 @@ struct liar {
 	uint64_t packets;	/* to send, then silence */
 	/* Results */
 	uint64_t sent, heard, wedges, events;
+	uint64_t starts, with_dgram, with_seqpacket, with_event_idx;
+
+	struct met met;
 
 	struct user user;
 	struct gen gen;
+	/* Apart from gen, so that timing does not change what is said */
+	struct rng rng;
+	bool awaited;		/* the guest's sockets are there */
 	unsigned int wedged;	/* user.starts when the guest gave up, + 1 */
 };
 
-/* Until QEMU is gone; 0 or -errno */
+/* For one QEMU after the other, each with other features; -errno */
 int liar_run(struct liar *liar);
 
 #endif

@@ -17,5 +17,7 @@ enum {
 /* The host connects from these to the same ports of the hostile guest */
 #define PORTS_DIALLED	NR_PORTS
 #define NR_DIALLED	8
+/* The liar's, where he keeps to his word */
+#define PORT_WITNESS	(PORTS_DIALLED + NR_DIALLED)
 
 #endif

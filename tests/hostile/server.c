@@ -1,19 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
-#include <poll.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "../load/sock.h"
+#include "gen.h"
 #include "ports.h"
 #include "server.h"
 
 /* Connections that are kept; one more closes the oldest */
 #define KEPT	48
-#define ROUND_MS	2
+/* Each of them has its turn once in so many rounds, one every so many us: most
+ * of the CPU is for who lies
+ */
+#define TURNS		8
+#define ROUND_US	2000
 
 struct kept {
 	int fds[KEPT];
@@ -22,6 +29,12 @@ struct kept {
 
 static uint32_t first_port, hostile_cid;
 static char buffer[65536];
+/* What has come from the hostile guest, all counted by one thread */
+static struct {
+	uint64_t streams, seqpackets;	/* accepted */
+	uint64_t bytes;			/* in them */
+	uint64_t dgrams, whole, wrong;	/* some from pieces, or from wrong ones */
+} met;
 
 static void keep(struct kept *kept, int fd)
 {
@@ -32,31 +45,52 @@ static void keep(struct kept *kept, int fd)
 	*place = fd;
 }
 
-static void accept_all(int listener, struct kept *kept)
+static uint64_t accept_all(int listener, struct kept *kept)
 {
+	uint64_t n = 0;
 	int fd;
 
-	while ((fd = accept4(listener, NULL, NULL,
-			     SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+	for (; (fd = accept4(listener, NULL, NULL,
+			     SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0; n++)
 		keep(kept, fd);
+	return n;
+}
+
+static void read_all(int fd)
+{
+	ssize_t n;
+
+	while ((n = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT)) > 0)
+		met.bytes += n;
 }
 
 /* Some are only read, some only written, some both, and some neither */
-static void talk(struct kept *kept)
+static void talk(struct kept *kept, unsigned int turn)
 {
 	unsigned int i;
 
-	for (i = 0; i < kept->size; i++) {
+	for (i = turn; i < kept->size; i += TURNS) {
 		if (kept->fds[i] < 0)
 			continue;
 		if (i & 1)
-			while (recv(kept->fds[i], buffer, sizeof(buffer),
-				    MSG_DONTWAIT) > 0)
-				;
+			read_all(kept->fds[i]);
 		if (i & 2)
 			send(kept->fds[i], buffer, 1 << i % 16,
 			     MSG_DONTWAIT | MSG_NOSIGNAL);
 	}
+}
+
+static void note_dgram(const uint8_t *data, size_t len)
+{
+	size_t at = 0;
+
+	met.dgrams++;
+	if (!len || data[0] != gen_piece_byte(0))
+		return;
+	while (at < len && data[at] == gen_piece_byte(at))
+		at++;
+	met.whole++;
+	met.wrong += at < len;
 }
 
 /* What the guest sends it gets back, and sometimes much more */
@@ -68,7 +102,8 @@ static void talk_dgram(int fd)
 
 	while ((n = recvfrom(fd, buffer, sizeof(buffer), MSG_DONTWAIT,
 			     (struct sockaddr *)&from, &len)) >= 0) {
-		sendto(fd, buffer, n & 1 ? (size_t)n : sizeof(buffer) - n,
+		note_dgram((uint8_t *)buffer, n);
+		sendto(fd, buffer, n % 8 ? (size_t)n : sizeof(buffer) - n,
 		       MSG_DONTWAIT, (struct sockaddr *)&from, len);
 		len = sizeof(from);
 	}
@@ -104,19 +139,22 @@ static void kept_init(struct kept *kept, unsigned int size)
 
 static void *serve_hostile(void *listeners)
 {
-	struct pollfd *fds = listeners;
+	const int *fds = listeners;
 	struct kept accepted, dialled;
+	unsigned int turn = 0;
 
 	kept_init(&accepted, KEPT);
 	kept_init(&dialled, NR_DIALLED);
 	for (;;) {
-		poll(fds, 3, ROUND_MS);
-		accept_all(fds[0].fd, &accepted);
-		accept_all(fds[1].fd, &accepted);
-		talk_dgram(fds[2].fd);
-		talk(&accepted);
-		dial(&dialled);
-		talk(&dialled);
+		usleep(ROUND_US);
+		met.streams += accept_all(fds[0], &accepted);
+		met.seqpackets += accept_all(fds[1], &accepted);
+		talk_dgram(fds[2]);
+		talk(&accepted, turn);
+		talk(&dialled, turn);
+		turn = (turn + 1) % TURNS;
+		if (!turn)
+			dial(&dialled);
 	}
 	return NULL;
 }
@@ -180,21 +218,32 @@ static int open_port(unsigned int which)
 
 int server_start(uint32_t port, uint32_t cid)
 {
-	static struct pollfd fds[NR_PORTS];
+	static int fds[NR_PORTS];
 	int i, err;
 
 	first_port = port;
 	hostile_cid = cid;
 	for (i = 0; i < NR_PORTS; i++) {
-		fds[i].events = POLLIN;
-		fds[i].fd = open_port(i);
-		if (fds[i].fd < 0)
-			return fds[i].fd;
+		fds[i] = open_port(i);
+		if (fds[i] < 0)
+			return fds[i];
+		/* One thread looks after all of these */
+		if (i < NR_HOSTILE_PORTS &&
+		    fcntl(fds[i], F_SETFL, O_NONBLOCK))
+			return -errno;
 	}
 	err = start(serve_hostile, fds);
 	if (!err)
-		err = start(serve_echo, &fds[PORT_ECHO].fd);
+		err = start(serve_echo, &fds[PORT_ECHO]);
 	if (!err)
-		err = start(serve_dgram_echo, &fds[PORT_DGRAM_ECHO].fd);
+		err = start(serve_dgram_echo, &fds[PORT_DGRAM_ECHO]);
 	return err;
+}
+
+void server_report(void)
+{
+	printf("the sockets: %" PRIu64 " streams, %" PRIu64 " seqpackets, %"
+	       PRIu64 " bytes in them, %" PRIu64 " datagrams, %" PRIu64
+	       " put together, %" PRIu64 " of wrong pieces\n", met.streams,
+	       met.seqpackets, met.bytes, met.dgrams, met.whole, met.wrong);
 }

@@ -13,5 +13,7 @@
  * that end with the process.
  */
 int server_start(uint32_t port, uint32_t cid);
+/* Say what has come from @cid */
+void server_report(void);
 
 #endif

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <stdbool.h>
-#include <linux/virtio_config.h>
 
 #include "device.h"
 #include "gen.h"
@@ -109,6 +108,8 @@ static int send_batch(struct boot *boot, unsigned int n)
 
 	while (n-- && lay_room(&batch)) {
 		gen_packet(&boot->gen, &pkt);
+		if (pkt.layout < LAY_SHORT && gen_is_heard(&boot->gen, &pkt))
+			met_note(&boot->storm->met, &pkt.hdr);
 		lay_packet(&batch, &pkt);
 		boot->storm->sent++;
 	}
@@ -149,22 +150,6 @@ static int talk(struct boot *boot, uint64_t packets)
 	return err;
 }
 
-static uint64_t pick_features(struct rng *rng)
-{
-	static const int bits[] = {
-		VIRTIO_RING_F_INDIRECT_DESC, VIRTIO_RING_F_EVENT_IDX,
-		VIRTIO_F_NOTIFY_ON_EMPTY, VIRTIO_VSOCK_F_SEQPACKET,
-		VSOCK_F_DGRAM,
-	};
-	uint64_t features = UINT64_C(1) << VIRTIO_F_VERSION_1;
-	unsigned int i;
-
-	for (i = 0; i < sizeof(bits) / sizeof(bits[0]); i++)
-		if (!rng_one_in(rng, 4))
-			features |= UINT64_C(1) << bits[i];
-	return features;
-}
-
 static int boot_run(struct storm *storm, uint64_t packets)
 {
 	struct boot boot = { .storm = storm };
@@ -173,8 +158,7 @@ static int boot_run(struct storm *storm, uint64_t packets)
 	gen_init(&boot.gen, storm->seed ^ storm->boot << 32, storm->cid,
 		 storm->victim, storm->server);
 	boot.ear = rng_below(&boot.gen.rng, NR_EARS);
-	err = device_open(&boot.dev, storm->cid,
-			  pick_features(&boot.gen.rng));
+	err = device_open(&boot.dev, storm->cid, gen_features(&boot.gen.rng));
 	if (err)
 		return err;
 	lay_payload(&boot.dev);

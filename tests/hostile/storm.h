@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "met.h"
+
 struct storm {
 	/* Given */
 	uint64_t seed, cid, victim;
@@ -13,6 +15,7 @@ struct storm {
 	const char *on_open;	/* shell command for the device's $DEV */
 	/* Results */
 	uint64_t boot, sent, received, wedges, stuck;
+	struct met met;
 };
 
 /* A boot is a device opened, abused and closed; what it does depends on the

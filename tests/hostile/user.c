@@ -154,13 +154,6 @@ static void start(struct user *user, struct user_ring *ring, int kick)
 	user->starts += ring == &user->rings[USER_TX];
 }
 
-static uint64_t offered(void)
-{
-	return UINT64_C(1) << VIRTIO_F_VERSION_1 |
-	       UINT64_C(1) << VIRTIO_RING_F_INDIRECT_DESC |
-	       UINT64_C(1) << F_PROTOCOL_FEATURES;
-}
-
 /* What is about a ring, whose number is where all of these have it */
 static int answer_ring(struct user *user, struct message *msg, const int *fds)
 {
@@ -212,7 +205,7 @@ int user_answer(struct user *user)
 		return err;
 	switch (msg.request) {
 	case GET_FEATURES:
-		return reply_number(user->conn, &msg, offered());
+		return reply_number(user->conn, &msg, user->offered);
 	case SET_FEATURES:
 		user->features = msg.number;
 		return 0;
@@ -234,12 +227,12 @@ int user_answer(struct user *user)
 	}
 }
 
-int user_accept(struct user *user, const char *path, uint64_t cid)
+int user_listen(struct user *user, const char *path)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), i;
 
-	*user = (struct user){ .cid = cid };
+	*user = (struct user){ .listener = fd, .conn = -1 };
 	for (i = 0; i < USER_RINGS; i++) {
 		user->rings[i].kick = -1;
 		user->rings[i].call = -1;
@@ -251,9 +244,29 @@ int user_accept(struct user *user, const char *path, uint64_t cid)
 		return -errno;
 	puts("waiting for QEMU");
 	fflush(stdout);
-	user->conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
-	close(fd);
+	return 0;
+}
+
+int user_accept(struct user *user, uint64_t cid, uint64_t features)
+{
+	user->cid = cid;
+	user->offered = features | UINT64_C(1) << F_PROTOCOL_FEATURES;
+	user->conn = accept4(user->listener, NULL, NULL, SOCK_CLOEXEC);
 	return user->conn < 0 ? -errno : 0;
+}
+
+void user_forget(struct user *user)
+{
+	struct user_ring *ring = user->rings;
+
+	for (; ring < user->rings + USER_RINGS; ring++) {
+		close(ring->kick);
+		close(ring->call);
+		*ring = (struct user_ring){ .kick = -1, .call = -1 };
+	}
+	forget_memory(user);
+	close(user->conn);
+	user->conn = -1;
 }
 
 bool user_runs(const struct user *user)

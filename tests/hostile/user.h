@@ -32,8 +32,8 @@ struct user_ring {
 };
 
 struct user {
-	int conn;		/* QEMU, or who stands in its place */
-	uint64_t cid, features;
+	int listener, conn;	/* QEMU, or who stands in its place */
+	uint64_t cid, offered, features;
 	struct user_region regions[USER_REGIONS];
 	unsigned int nr_regions;
 	struct user_ring rings[USER_RINGS];
@@ -47,8 +47,12 @@ struct user_buf {
 	uint32_t len;
 };
 
-/* Wait for QEMU at the socket @path, the guest shall be @cid; -errno */
-int user_accept(struct user *user, const char *path, uint64_t cid);
+/* For QEMU, at the socket @path; -errno */
+int user_listen(struct user *user, const char *path);
+/* Wait for QEMU, whose guest shall be @cid and may have @features; -errno */
+int user_accept(struct user *user, uint64_t cid, uint64_t features);
+/* QEMU is gone */
+void user_forget(struct user *user);
 /* Answer one message of QEMU; -ECONNRESET when it is gone */
 int user_answer(struct user *user);
 /* The guest's driver has started both rings */

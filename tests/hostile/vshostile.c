@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,13 +27,16 @@
 #include "cases.h"
 #include "liar.h"
 #include "polite.h"
+#include "ports.h"
 #include "server.h"
 #include "storm.h"
+#include "witness.h"
 
 #define EXIT_USAGE	2
 #define HOSTILE_CID	50
 #define POLITE_CID	51
 #define PORT		7000
+#define ALONE_SECONDS	4
 
 static const char usage_text[] =
 "Usage: vshostile storm [OPTION]...\n"
@@ -105,8 +109,11 @@ static void report(const struct storm *storm, const struct polite *polite,
 	       storm->seed, storm->sent, storm->boot - storm->first_boot,
 	       (long)seconds, storm->received, storm->wedges, storm->stuck);
 	printf("the other guest: %" PRIu64
-	       " bytes echoed and verified, worst round %.0f ms\n",
-	       polite->echoed, polite->worst_ms);
+	       " bytes echoed and verified, worst round %.0f ms, %.0f %% of"
+	       " its rate alone\n", polite->echoed, polite->worst_ms,
+	       100 * polite_share(polite));
+	met_print(&storm->met, MET_LENGTHS);
+	server_report();
 }
 
 static int storm_command(int argc, char **argv)
@@ -134,6 +141,8 @@ static int storm_command(int argc, char **argv)
 			strerror(-err));
 		return EXIT_FAILURE;
 	}
+	sleep(ALONE_SECONDS);
+	polite_crowd(&polite);
 	err = storm_run(&storm);
 	worse = polite_stop(&polite);
 	report(&storm, &polite, time(NULL) - start);
@@ -175,12 +184,19 @@ static int liar_command(int argc, char **argv)
 
 static int serve_command(const char *text)
 {
+	int err, signal;
 	uint64_t cid;
-	int err;
+	sigset_t end;
 
 	if (parse_number("CID", text, &cid))
 		return EXIT_USAGE;
+	/* Threads inherit what is blocked */
+	sigemptyset(&end);
+	sigaddset(&end, SIGTERM);
+	sigprocmask(SIG_BLOCK, &end, NULL);
 	err = server_start(PORT, cid);
+	if (!err)
+		err = witness_start(PORT + PORT_WITNESS);
 	if (err) {
 		fprintf(stderr, "vshostile: cannot serve: %s\n",
 			strerror(-err));
@@ -188,8 +204,10 @@ static int serve_command(const char *text)
 	}
 	puts("serving");
 	fflush(stdout);
-	pause();
-	return EXIT_FAILURE;
+	sigwait(&end, &signal);
+	server_report();
+	witness_report();
+	return EXIT_SUCCESS;
 }
 
 int main(int argc, char **argv)

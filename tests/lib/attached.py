@@ -4,6 +4,8 @@
 from policies import Policies, needs_tun
 
 PINS = "/sys/fs/bpf/vsfq"
+# To be judged by the policy that is in force by then.
+JUDGED = "map name policy pinned %s/@policy/policy" % PINS
 DETACH = "rm -r %s/$vsock0" % PINS
 
 
@@ -15,13 +17,15 @@ class Attached(Policies):
         super().__init__(t, top)
         needs_tun(t)
 
-    def attach(self):
+    def attach(self, judge=""):
+        """Commands for it; by @judge it may have a policy."""
         return (
             "$here/tests/sight/fake.py vsock0 && ip link set vsock0 up || "
             "exit 77",
             "mkdir -p %s/$vsock0" % PINS,
             "%s prog loadall $here/build/classify.bpf.o /sys/fs/bpf/c "
-            "pinmaps %s/$vsock0 || exit 77" % (self.t.tool("bpftool"), PINS),
+            "pinmaps %s/$vsock0 %s || exit 77" % (self.t.tool("bpftool"), PINS,
+                                                  judge),
             "$here/tests/sight/pin.py /sys/fs/bpf/c/vsfq_egress vsock0 "
             "%s/$vsock0/egress || exit 77" % PINS,
             "while :; do $here/tests/sight/send.py vsock0 dgram 12; done "

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 
 from bed import TOP
 
@@ -18,6 +19,8 @@ CONFIGS = {
                   "tc qdisc replace dev {dev} root pfifo_fast",
     "vsfq": "ip link set {dev} up && {vsfq} attach {dev}",
 }
+# What vsload says of data that is not what was sent, not of what did not come.
+WRONG = re.compile("wrong (content|message bounds|answer)")
 # Of interest only to who measures that it costs nothing.
 UNTOUCHED = {"default": "ip link set {dev} up"}
 

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Policies on this machine, where nobody else sees them."""
 
+import contextlib
 import os
 import re
+import tempfile
 
 from program import VSFQ
 
@@ -28,18 +30,36 @@ rule { type = {stream, dgram}  local-cid = 3-9  local-port = {0, 5-7}  \
 remote-cid = 2  remote-port = {4294967295}  device = vhost-vsock3  \
 verdict = accept }
 rule { direction = out  cgroup = "/a b/c"  verdict = drop }
+rule { direction = out  cgroup = "/a\\\\x2db.scope"  verdict = reject }
 rule { direction = out  cgroup = "/"  log = yes  class = stream }
 rule { direction = in  type = {dgram}  verdict = drop }
-rule { type = {stream, seqpacket, dgram}  local-port = {any}  class = dgram }
+rule { type = {stream, seqpacket, dgram}  class = dgram }
 """
 
 # On any machine: not every one has cgroups of version 2.
 ANYWHERE = re.sub(".*cgroup.*\n", "", POLICY)
 
+# Caps of connections: whose it is (None: the device's), its name in what vsfq
+# says, and a policy that lets one be open, or opened in a second.
+OPEN_CAPS = [
+    (owner, cap, "class few { %s } device \"*\" { %s } rule { class = few }" %
+     tuple(cap.replace("_", "-") + " = 1" if has else ""
+           for has in (owner, not owner)))
+    for owner, caps in (
+        (None, ("connections", "connection_rate")),
+        ("few", ("connections", "connection_rate", "group_connections",
+                 "group_connection_rate")))
+    for cap in caps]
+
+# Not every machine lets root look at what all other processes have open.
+ALONE = "-pf --mount-proc"
+# Who may read none of it.
+NOBODY = "setpriv --reuid 65534 --clear-groups "
+
 
 def needs_tun(t):
     """Skip unless this machine can make devices, see tests/sight/fake.py."""
-    if not os.access("/dev/net/tun", os.W_OK):
+    if t.machine("test -w /dev/net/tun")[0]:
         t.skip("this machine has no tun")
 
 
@@ -85,3 +105,14 @@ class Policies:
         if status == 77 or "unshare failed" in output:
             self.t.skip("this machine lets us mount no BPF file system")
         return output
+
+
+@contextlib.contextmanager
+def with_one(t):
+    """Policies of which "one" can be applied, where NOBODY may come as well."""
+    with tempfile.TemporaryDirectory() as top:
+        os.chmod(top, 0o755)
+        p = Policies(t, top)
+        p.write("one", ANYWHERE)
+        p.needs_maps()
+        yield p

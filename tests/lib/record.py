@@ -19,6 +19,7 @@ from again import MAX_BOOTS
 from bed import Bed, BedError, kernel_of
 from case import Failed, Test
 from say import say
+from words import numbers
 
 
 # Where so much fails the rest tells nothing new.
@@ -64,6 +65,14 @@ def directory(kind):
     return os.path.join(os.path.dirname(os.environ["KERNEL_DIR"]), kind, key)
 
 
+def parse(words, unit, limit):
+    """Of a command line: how many of @unit, which seed, which round alone."""
+    options = numbers(words, {unit: limit, "seed": None, "round": None})
+    if options["round"] is not None and options["seed"] is None:
+        raise ValueError("a round without a seed")
+    return options.values()
+
+
 def record_of(kind, unit, seed):
     return Record(os.path.join(directory(kind), "%d.jsonl" % seed), seed, unit)
 
@@ -78,6 +87,12 @@ def unfinished(kind, unit, limit):
         if record.used < limit:
             return record
     return record_of(kind, unit, random.SystemRandom().randrange(10 ** 9))
+
+
+def wanted(kind, unit, seed, limit):
+    """The run of this seed, or without one the one to go on with."""
+    return record_of(kind, unit, seed) if seed is not None else \
+        unfinished(kind, unit, limit)
 
 
 def run_round(bed, number, what, work):
@@ -129,6 +144,22 @@ def rounds(record, limit, run, **options):
             if boots == MAX_BOOTS:
                 raise
             say("booting again: %s" % str(err).splitlines()[0])
+
+
+def told(entry):
+    """Say how a round ended that counts nowhere; returns the exit status."""
+    print(json.dumps(entry))
+    return 0 if entry["result"] == "passed" else 1
+
+
+def replay(seed, number, run, **options):
+    """One round; again if emulation lost a VM."""
+    for _ in range(MAX_BOOTS):
+        with Bed(os.environ["KERNEL"], find_accel(), **options) as bed:
+            entry = run(bed, seed, number)
+        if entry["result"] != "lost":
+            break
+    return told(entry)
 
 
 def run_all(record, limit, run, summary, **options):

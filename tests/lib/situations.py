@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What tc can do to a device that streams use, and the device's ledger."""
 
+import re
+
 # These delay, repeat and reorder, but lose nothing.
 KEEPS = {
     "pfifo": "pfifo limit 100",
@@ -62,6 +64,7 @@ BLOCKS = {
 
 
 def ledger_of(shown):
-    """The counters of "ethtool -S": each line is "name: value"."""
-    lines = shown.splitlines()[1:]
-    return {k.strip(): int(v) for k, v in (l.split(":") for l in lines)}
+    """The counters of "ethtool -S", whichever this kernel has and whatever else
+    was shown: each line is "name: value", indented."""
+    return {name: int(value) for name, value in
+            re.findall(r"^ +(\w+): (\d+)$", shown, re.M)}

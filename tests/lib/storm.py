@@ -25,6 +25,13 @@ LIAR = "a liar's"
 # It waited 16 ms at worst when this was written, on 2 emulated CPUs. A host
 # that is held up by the other guest lets it wait for ever.
 WORST_MS = 5000 * PATIENCE
+# Of what it has echoed alone, in percent, in the best of each ten seconds in a
+# row: the CPUs are shared with what comes from the other guest, and on a busy
+# machine a single second may be next to nothing, or more than it had alone. Of
+# five seconds it was 26 at worst when this was written, beside a load of 5.
+SHARE = 20
+# Of the combinations of a packet's fields, in percent; 98 after 16,000 packets.
+MET = 95
 
 
 def command_of(seed, packets, setup):
@@ -36,19 +43,39 @@ def command_of(seed, packets, setup):
 def figures_of(output):
     """What the command says in the end."""
     names = {"packets": "packets", "received": "received", "wedges": "wedges",
-             "echoed": "bytes echoed"}
+             "echoed": "bytes echoed", "share": "% of its rate alone"}
     figures = {name: int(re.search(r"(\d+) %s" % what, output)[1])
                for name, what in names.items()}
     figures["worst"] = int(re.search(r"worst round (\d+) ms", output)[1])
+    figures["met"] = met_of(output)
     return figures
+
+
+def met_of(output):
+    met, combinations = re.search(r"met (\d+) of (\d+)", output).groups()
+    return 100 * int(met) // int(combinations)
+
+
+def problem(figures, worst=WORST_MS, share=SHARE):
+    """What is wrong with them, or nothing."""
+    if figures["worst"] >= worst:
+        return "the other guest waited %d ms" % figures["worst"]
+    if figures["share"] < share:
+        return "the other guest had %d %% of its rate" % figures["share"]
+    if figures["met"] < MET:
+        return "%d %% of all combinations were met" % figures["met"]
+    return None
 
 
 def storm(t, seed, packets, setup="down"):
     """Returns the figures of it."""
-    figures = figures_of(t.host(command_of(seed, packets, setup), limit=200))
-    t.check(figures["worst"] < WORST_MS, "the other guest waited %d ms" %
-            figures["worst"])
+    figures = figures_of(t.host(command_of(seed, packets, setup), limit=400))
+    t.check(not problem(figures), problem(figures))
     return figures
+
+
+def total(rounds, name):
+    return sum(r.get(name, 0) for r in rounds)
 
 
 def summary(record):
@@ -56,17 +83,25 @@ def summary(record):
     print("\nseed %d: %d rounds in %d s, %d failed" % (
         record.seed, len(record.done()),
         sum(r["seconds"] for r in record.rounds), len(record.failed())))
-    print("%-12s %7s %9s %9s %7s %16s %9s" % (
+    print("%-12s %7s %9s %9s %7s %14s %9s %7s %5s" % (
         "device", "rounds", "packets", "received", "wedges", "bytes echoed",
-        "worst ms"))
+        "worst ms", "share %", "met %"))
     for setup in [*SETUPS, LIAR]:
         mine = [r for r in record.done() if r["setup"] == setup]
         if mine:
-            print("%-12s %7d %9d %9d %7d %16d %9d" % (setup, len(mine), *(
-                sum(r.get(name, 0) for r in mine)
-                for name in ("packets", "received", "wedges", "echoed")),
-                max(r.get("worst", 0) for r in mine)))
+            print("%-12s %7d %9d %9d %7d %14d %9d %7d %5d" % (
+                setup, len(mine), *(total(mine, name) for name in (
+                    "packets", "received", "wedges", "echoed")),
+                max(r.get("worst", 0) for r in mine),
+                min(r.get("share", 100) for r in mine),
+                min(r.get("met", 100) for r in mine)))
     print("%d packets" % record.used)
+    if total(record.done(), "whole"):
+        print("the liar's guest: %d streams, %d seqpackets, %d datagrams, %d "
+              "put together, %d connections ended by another CID" % tuple(
+                  total(record.done(), name) for name in (
+                      "streams", "seqpackets", "dgrams", "whole", "moved")))
     for r in record.failed():
-        print("\nround %d failed: %s\n%s" % (r["round"], r["what"],
-                                             r["why"][:3000]))
+        print("\nround %d failed: %s\n%s\nto repeat it: the same with SEED=%d "
+              "ROUND=%d" % (r["round"], r["what"], r["why"][:3000],
+                            record.seed, r["round"]))

@@ -21,8 +21,9 @@ class UmlError(Exception):
     """The kernel did not get to the end of the script."""
 
 
-def run(kernel, script, limit, vsock=None):
-    """Run the shell commands @script; returns their exit status and output.
+def run(kernel, script, limit, vsock=None, cpus=2):
+    """Run the shell commands @script on @cpus; returns their exit status and
+    output.
 
     If there is a socket @vsock, who listens there is the device of the kernel's
     vsock driver (vhost-user).
@@ -36,8 +37,8 @@ def run(kernel, script, limit, vsock=None):
             f.write("cd %s\n(\n%s\n)\nstatus=$?\necho %s\n%sexit $status\n" %
                     (TOP, script, MARK, LEAKS))
         said = output_of([
-            kernel, "mem=1G", "ncpus=2", "seccomp=on", "rootfstype=hostfs",
-            "ro", "con=null", "con0=null,fd:1", "con1=null", "ssl=null",
+            kernel, "mem=1G", "ncpus=%d" % cpus, "seccomp=on",
+            "rootfstype=hostfs", "ro", "con=null", "con0=null,fd:1", "con1=null", "ssl=null",
             "uml_dir=" + top, "init=" + INIT, "vsfq.script=" + path] +
             (["virtio_uml.device=%s:19" % vsock] if vsock else []), limit)
     # UML has complaints about its own boot.

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# vsload, its unit test, a BPF program; included by the top Makefile, runs from there.
+# vsload, its unit test, BPF programs; included by the top Makefile, runs from there.
 # Packages: libjansson-dev, liburing-dev (linked into it: who installs vsload
 # needs no library for it), libcmocka-dev (the unit test alone)
 
-VSLOAD_CFLAGS := -O2 -g -Wall -Wextra -D_GNU_SOURCE -pthread -MMD -MP
+VSLOAD_CFLAGS := -O2 -g -Wall -Wextra -Wno-unused-parameter -D_GNU_SOURCE -pthread -MMD -MP
 VSLOAD_OBJS := $(addprefix build/load/,vsload.o client.o server.o sink.o \
 	post.o slice.o sock.o pattern.o stats.o report.o)
 
@@ -17,7 +17,8 @@ build/vsload: $(VSLOAD_OBJS)
 build/test_load: $(addprefix build/load/,test_load.o pattern.o stats.o)
 	$(CC) $(VSLOAD_CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka
 
-build/chance.bpf.o: tests/load/chance.bpf.c | $(LIBBPF)/libbpf.a
+$(addprefix build/,chance.bpf.o redirect.bpf.o shared.bpf.o): build/%.bpf.o: \
+		tests/load/%.bpf.c | $(LIBBPF)/libbpf.a
 	@mkdir -p $(@D)
 	$(BPF_CLANG) $(BPF_CFLAGS) -c -o $@ $< \
 		-isystem /usr/include/$(shell $(CC) -print-multiarch)

@@ -16,7 +16,7 @@ import sys
 import time
 
 # struct hello of wire.h, of a ping: the server answers with what it gets.
-HELLO = struct.Struct("=IIQIIQ").pack(0x76734c31, 2, 0, 0, 0, 0)
+HELLO = struct.Struct("=IIQIIIIQ").pack(0x76734c33, 2, *6 * [0])
 PING_SIZE = 64
 MOST_PINGS = 64
 STALL_SECONDS = 60
@@ -35,17 +35,20 @@ def received(s, size):
     return data
 
 
+def set_time(s, level, option, seconds):
+    """Python's own setsockopt() knows no other value for a vsock than 8 bytes."""
+    value = struct.pack("@ll", seconds, 0)
+    if LIBC.setsockopt(s.fileno(), level, option, value, len(value)):
+        raise OSError(ctypes.get_errno(), "option %d" % option)
+
+
 def patient_connect(s, cid, port, seconds=STALL_SECONDS):
     """Wait as long as for everything else; the default is 2 s, for which an
     emulated guest may stand still. A datagram's socket does not wait."""
     if s.type == socket.SOCK_DGRAM:
         s.connect((cid, port))
         return
-    # Python's own setsockopt() knows no other value for a vsock than 8 bytes.
-    patience = struct.pack("@ll", seconds, 0)
-    if LIBC.setsockopt(s.fileno(), socket.AF_VSOCK,
-                       SO_VM_SOCKETS_CONNECT_TIMEOUT, patience, len(patience)):
-        raise OSError(ctypes.get_errno(), "connect timeout")
+    set_time(s, socket.AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, seconds)
     s.connect((cid, port))
 
 

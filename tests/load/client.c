@@ -18,9 +18,12 @@
 #include "slice.h"
 #include "sock.h"
 
-/* How long datagrams may take to leave after the last one was sent */
-#define DRAIN_MS	30000
 #define DRAIN_STEP_MS	2
+/* How often streams and pings are looked at once they end, and for how long:
+ * longer than any of them waits
+ */
+#define DRAIN_SAMPLE_MS	100
+#define DRAIN_SAMPLES	1200
 
 static uint64_t now_us(void)
 {
@@ -56,7 +59,10 @@ static int greet(int fd, enum wire_kind kind, const struct options *opt,
 		.magic = WIRE_MAGIC,
 		.kind = kind,
 		.key = key,
-		.size = kind == WIRE_BULK ? opt->write_size : opt->dgram_size,
+		.size = kind == WIRE_BULK ? opt->write_size[0] :
+					    opt->dgram_size,
+		.max_size = kind == WIRE_BULK ? opt->write_size[1] :
+						opt->dgram_size,
 		.flows = kind == WIRE_FLOOD ? opt->floods : 0,
 		.interval_us = llround(opt->interval * 1e6),
 	};
@@ -68,13 +74,15 @@ static int greet(int fd, enum wire_kind kind, const struct options *opt,
 
 static int stream_write(struct stream *s)
 {
+	const unsigned int *size = s->run->opt->write_size;
 	struct msghdr msg = {};
 	struct iovec iov[2];
 	ssize_t n;
 
 	msg.msg_iov = iov;
-	msg.msg_iovlen = window_iov(&s->win, s->sent, s->run->opt->write_size,
-				    iov);
+	msg.msg_iovlen = window_iov(&s->win, s->sent,
+				    pattern_size(&s->pat, s->sent, size[0],
+						 size[1]), iov);
 	n = post_send(&s->post, &msg);
 	if (n < 0)
 		return n == -EINTR ? 0 : n;
@@ -88,10 +96,13 @@ static void *stream_run(void *arg)
 
 	while (!s->run->stop && !s->err)
 		s->err = stream_write(s);
+	if (!s->err)
+		s->err = post_flush(&s->post);
 	if (!s->err && shutdown(s->fd, SHUT_WR))
 		s->err = -errno;
 	if (!s->err)
 		s->err = recv_all(s->fd, &s->result, sizeof(s->result));
+	s->done = true;
 	post_end(&s->post);
 	return NULL;
 }
@@ -108,16 +119,18 @@ static int stream_open(struct stream *s, struct run *run)
 	if (err)
 		return err;
 	pattern_init(&s->pat, key);
-	err = window_init(&s->win, &s->pat, opt->write_size);
+	err = window_init(&s->win, &s->pat, opt->write_size[1] +
+			  post_behind(opt->how, opt->write_size[1]));
 	if (err)
 		return err;
 	s->fd = sock_dial(opt->type, opt->cid,
 			  opt->port + (opt->type == SOCK_SEQPACKET),
-			  opt->prio[LOAD_STREAM]);
+			  opt->prio[LOAD_STREAM], opt->patience);
 	if (s->fd < 0)
 		return s->fd;
 	err = greet(s->fd, WIRE_BULK, opt, key);
-	return err ? err : post_init(&s->post, opt->how, s->fd);
+	return err ? err : post_init(&s->post, opt->how, s->fd,
+				     opt->write_size[1]);
 }
 
 /* Pings */
@@ -147,6 +160,7 @@ static void *ping_run(void *arg)
 	slice_short();
 	while (!p->run->stop && !p->err)
 		p->err = ping_once(p, ++seq);
+	p->done = true;
 	close(p->fd);
 	return NULL;
 }
@@ -158,7 +172,7 @@ static int ping_open(struct ping *p, struct run *run)
 	p->run = run;
 	p->log = &run->logs[p - run->pings];
 	p->fd = sock_dial(SOCK_STREAM, opt->cid, opt->port,
-			  opt->prio[LOAD_PING]);
+			  opt->prio[LOAD_PING], opt->patience);
 	return p->fd < 0 ? p->fd : greet(p->fd, WIRE_PING, opt, 0);
 }
 
@@ -199,14 +213,14 @@ static int flood_send(struct flood *f, uint8_t *data)
 
 /*
  * What is sent belongs to the kernel until the device took it: wait, so that
- * "sent" and "received" count the same datagrams.
+ * "sent" and "received" count the same datagrams, though not for ever.
  */
 static void flood_drain(const struct flood *f)
 {
 	struct timespec step = { .tv_nsec = DRAIN_STEP_MS * 1000000 };
-	int waited, queued;
+	int left = f->run->opt->patience * 1000 / 2, queued;
 
-	for (waited = 0; waited < DRAIN_MS; waited += DRAIN_STEP_MS) {
+	for (; left > 0; left -= DRAIN_STEP_MS) {
 		if (ioctl(f->fd, SIOCOUTQ, &queued) || !queued)
 			break;
 		nanosleep(&step, NULL);
@@ -233,7 +247,7 @@ static int flood_open(struct flood *f, struct run *run)
 	f->run = run;
 	f->key = run->flood_pat.key + (f - run->floods);
 	f->fd = sock_dial(SOCK_DGRAM, opt->cid, opt->port,
-			  opt->prio[LOAD_FLOOD]);
+			  opt->prio[LOAD_FLOOD], opt->patience);
 	return f->fd < 0 ? f->fd : 0;
 }
 
@@ -248,7 +262,8 @@ static int flood_ctl_open(struct run *run)
 	if (err)
 		return err;
 	pattern_init(&run->flood_pat, key);
-	run->flood_ctl = sock_dial(SOCK_STREAM, opt->cid, opt->port, 0);
+	run->flood_ctl = sock_dial(SOCK_STREAM, opt->cid, opt->port, 0,
+				   opt->patience);
 	if (run->flood_ctl < 0)
 		return run->flood_ctl;
 	err = greet(run->flood_ctl, WIRE_FLOOD, opt, key);
@@ -307,17 +322,17 @@ static int open_all(struct run *run)
 	return err;
 }
 
-static int alloc_samples(struct run *run)
+static struct sample *alloc_samples(unsigned int nr, unsigned int width)
 {
-	unsigned int i, nr = run->nr_ticks + 1, width = run->opt->streams;
 	uint64_t *cells = calloc((size_t)nr * width + 1, sizeof(*cells));
+	struct sample *samples = calloc(nr, sizeof(*samples));
+	unsigned int i;
 
-	run->samples = calloc(nr, sizeof(*run->samples));
-	if (!cells || !run->samples)
-		return -ENOMEM;
+	if (!cells || !samples)
+		return NULL;
 	for (i = 0; i < nr; i++)
-		run->samples[i].streams = cells + (size_t)i * width;
-	return 0;
+		samples[i].streams = cells + (size_t)i * width;
+	return samples;
 }
 
 static int alloc_all(struct run *run)
@@ -330,7 +345,9 @@ static int alloc_all(struct run *run)
 	run->floods = calloc(opt->floods + 1, sizeof(*run->floods));
 	if (!run->streams || !run->pings || !run->logs || !run->floods)
 		return -ENOMEM;
-	return alloc_samples(run);
+	run->samples = alloc_samples(run->nr_ticks + 1, opt->streams);
+	run->drain = alloc_samples(DRAIN_SAMPLES, opt->streams);
+	return run->samples && run->drain ? 0 : -ENOMEM;
 }
 
 static void plan(struct run *run)
@@ -364,6 +381,46 @@ static void take_sample(struct run *run, unsigned int tick)
 		s->streams[i] = run->streams[i].sent;
 	for (i = 0; i < run->opt->floods; i++)
 		s->dgrams += run->floods[i].sent;
+}
+
+/* Of what the kernel took it has some still */
+static uint64_t stream_left(const struct stream *s)
+{
+	int queued;
+
+	if (s->done)
+		return STREAM_DONE;
+	if (ioctl(s->fd, SIOCOUTQ, &queued))
+		queued = 0;
+	return s->sent - queued;
+}
+
+/* Returns whether all are done */
+static bool drain_sample(struct run *run, struct sample *s)
+{
+	bool done = true;
+	unsigned int i;
+
+	s->ms = (now_us() - run->start_us) / 1000;
+	for (i = 0; i < run->opt->streams; i++) {
+		s->streams[i] = stream_left(&run->streams[i]);
+		done = done && s->streams[i] == STREAM_DONE;
+	}
+	for (i = 0; i < run->opt->pings; i++)
+		s->pings += !run->pings[i].done;
+	return done && !s->pings;
+}
+
+static void drain(struct run *run)
+{
+	uint64_t next = now_us();
+	bool done;
+
+	do {
+		sleep_until(next);
+		next += DRAIN_SAMPLE_MS * 1000;
+		done = drain_sample(run, &run->drain[run->nr_drain++]);
+	} while (!done && run->nr_drain < DRAIN_SAMPLES);
 }
 
 /* Floods are switched on the tick, so that no sample has half of one */
@@ -428,6 +485,7 @@ static void run_loads(struct run *run)
 	}
 	run->stop = true;
 	run->stop_flood = true;
+	drain(run);
 	for (i = 0; i < opt->floods; i++)
 		pthread_join(run->floods[i].thread, NULL);
 	for (i = 0; i < opt->streams; i++)

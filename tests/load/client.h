@@ -17,10 +17,12 @@ enum load { LOAD_STREAM, LOAD_PING, LOAD_FLOOD, NR_LOADS };
 struct options {
 	unsigned int cid, port;
 	unsigned int streams, pings, floods;
-	unsigned int write_size, dgram_size;
+	unsigned int write_size[2];	/* the least, the largest */
+	unsigned int dgram_size;
 	int type;			/* of the streams' sockets */
 	enum post_how how;		/* they send */
 	bool nowait;
+	unsigned int patience;
 	double duration, warmup, interval;
 	double flood_start, flood_stop;	/* stop < 0: at the end */
 	int prio[NR_LOADS];
@@ -37,6 +39,7 @@ struct stream {
 	struct pattern_window win;
 	struct post post;
 	_Atomic uint64_t sent;
+	atomic_bool done;
 	struct bulk_result result;
 	int err;			/* of the connection, -errno */
 };
@@ -47,6 +50,7 @@ struct ping {
 	pthread_t thread;
 	struct ping_log *log;
 	bool mangled;			/* an answer was not its request */
+	atomic_bool done;
 	int err;
 };
 
@@ -65,7 +69,10 @@ struct sample {
 	uint32_t ms;
 	uint64_t dgrams;
 	uint64_t *streams;
+	unsigned int pings;	/* that wait for their last answer */
 };
+
+#define STREAM_DONE	UINT64_MAX
 
 struct run {
 	const struct options *opt;
@@ -77,6 +84,11 @@ struct run {
 	uint64_t start_us;
 	atomic_bool stop, stop_flood;
 	struct sample *samples;		/* one per tick, and one at the start */
+	/* From the end on, until all has left its socket and is answered: of a
+	 * stream what has left, or STREAM_DONE
+	 */
+	struct sample *drain;
+	unsigned int nr_drain;
 	int flood_ctl;			/* fd */
 	struct pattern flood_pat;
 	struct flood_result flood;

@@ -97,6 +97,20 @@ def small_sender():
         read(reader, 16 * PACKET)
 
 
+def shrunk_sender(sent=3 * PACKET - 1):
+    """One whose buffer gets smaller than what it has not been told of waits for
+    that; nothing is left to be read then."""
+    sender, reader = pair()
+    sender.sendall(bytes(sent))
+    read(reader, sent)
+    sender.setsockopt(socket.AF_VSOCK, socket.SO_VM_SOCKETS_BUFFER_SIZE,
+                      2 * PACKET)
+    threading.Thread(target=sender.sendall, args=(bytes(PACKET),),
+                     daemon=True).start()
+    read(reader, PACKET)
+
+
 keep_up()
 low_water()
 small_sender()
+shrunk_sender()

@@ -69,6 +69,12 @@ void pattern_fill(const struct pattern *pat, uint64_t off, void *buf,
 	}
 }
 
+size_t pattern_size(const struct pattern *pat, uint64_t off, size_t min,
+		    size_t max)
+{
+	return min + mix(pat->key + ~mix(off)) % (max - min + 1);
+}
+
 static size_t first_difference(const uint8_t *a, const uint8_t *b)
 {
 	size_t i = 0;

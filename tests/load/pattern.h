@@ -35,6 +35,11 @@ struct pattern_window {
 void pattern_init(struct pattern *pat, uint64_t key);
 void pattern_fill(const struct pattern *pat, uint64_t off, void *buf,
 		  size_t len);
+/* A size from @min to @max, which the offset decides, too: that of a write that
+ * begins there. So both ends know it.
+ */
+size_t pattern_size(const struct pattern *pat, uint64_t off, size_t min,
+		    size_t max);
 /* -1 when @buf continues the pattern at @off, else index of the first byte
  * that differs
  */

@@ -12,11 +12,23 @@
 /* Longer than a connection may be refused everything */
 #define PATIENCE_MS	60000
 
-int post_init(struct post *post, enum post_how how, int fd)
+/* Calls of MSG_ZEROCOPY that are under way at a time */
+#define CALLS 8
+
+size_t post_behind(enum post_how how, size_t max)
+{
+	return how == POST_ZEROCOPY ? (CALLS - 1) * max : 0;
+}
+
+int post_init(struct post *post, enum post_how how, int fd, size_t max)
 {
 	int one = 1;
 
-	*post = (struct post){ .how = how, .fd = fd };
+	*post = (struct post){
+		.how = how,
+		.fd = fd,
+		.behind = post_behind(how, max),
+	};
 	if (how == POST_ZEROCOPY &&
 	    setsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &one, sizeof(one)))
 		return -errno;
@@ -47,7 +59,7 @@ static int zerocopy_told(struct post *post, struct msghdr *msg)
 	return 0;
 }
 
-/* 0 also if there is no news */
+/* 1 if there was news, 0 if not */
 static int zerocopy_read(struct post *post)
 {
 	char control[256];
@@ -55,31 +67,39 @@ static int zerocopy_read(struct post *post)
 		.msg_control = control,
 		.msg_controllen = sizeof(control),
 	};
+	int err;
 
-	if (recvmsg(post->fd, &msg, MSG_ERRQUEUE | MSG_DONTWAIT) >= 0)
-		return zerocopy_told(post, &msg);
-	return errno == EAGAIN ? 0 : -errno;
+	if (recvmsg(post->fd, &msg, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
+		return errno == EAGAIN ? 0 : -errno;
+	err = zerocopy_told(post, &msg);
+	return err ? err : 1;
 }
 
 /* A call that had to wait for credit is told of in several parts, how many is
- * nowhere to be read: wait until the device has taken the last byte.
+ * nowhere to be read: wait until the device, which takes bytes in their order,
+ * has left no more than @left of them. The end of a call that is taken is told.
  */
-static int zerocopy_wait(struct post *post)
+static int zerocopy_wait(struct post *post, size_t left)
 {
-	struct pollfd pfd = { .fd = post->fd };
+	struct pollfd pfd = { .fd = post->fd, .events = POLLRDHUP };
 	int queued, err;
 
 	for (;;) {
-		err = zerocopy_read(post);
+		do {
+			err = zerocopy_read(post);
+		} while (err > 0);
 		if (err)
 			return err;
 		if (ioctl(post->fd, SIOCOUTQ, &queued))
 			return -errno;
-		if (!queued)
+		if ((size_t)queued <= left)
 			return 0;
-		/* POLLERR alone, nothing else is asked for */
+		/* POLLERR, which needs not be asked for, tells of an end */
 		if (poll(&pfd, 1, PATIENCE_MS) == 0)
 			return -ETIMEDOUT;
+		/* Whoever is gone takes nothing any more */
+		if (pfd.revents & POLLRDHUP)
+			return -ECONNRESET;
 	}
 }
 
@@ -90,7 +110,7 @@ static ssize_t send_zerocopy(struct post *post, const struct msghdr *msg)
 
 	if (n <= 0)
 		return n ? -errno : 0;
-	err = zerocopy_wait(post);
+	err = zerocopy_wait(post, post->behind);
 	return err ? err : n;
 }
 
@@ -144,4 +164,9 @@ ssize_t post_send(struct post *post, struct msghdr *msg)
 		n = sendmsg(post->fd, msg, MSG_NOSIGNAL);
 		return n < 0 ? -errno : n;
 	}
+}
+
+int post_flush(struct post *post)
+{
+	return post->how == POST_ZEROCOPY ? zerocopy_wait(post, 0) : 0;
 }

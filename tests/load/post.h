@@ -16,16 +16,23 @@ enum post_how {
 struct post {
 	enum post_how how;
 	int fd;
+	size_t behind;		/* see post_behind() */
 	uint32_t told;		/* ends of MSG_ZEROCOPY that were told */
 	struct io_uring ring;
 };
 
+/* How many of the bytes that were sent last may be in use still when post_send()
+ * returns, if it is asked for @max at most: those of some calls before this one.
+ */
+size_t post_behind(enum post_how how, size_t max);
 /* 0 or -errno */
-int post_init(struct post *post, enum post_how how, int fd);
-/* How much was sent, or -errno. The bytes are the caller's again on return:
- * their pages are no longer in use.
+int post_init(struct post *post, enum post_how how, int fd, size_t max);
+/* How much was sent, or -errno. All bytes but the last post->behind are the
+ * caller's again on return: their pages are no longer in use.
  */
 ssize_t post_send(struct post *post, struct msghdr *msg);
+/* The others are, too */
+int post_flush(struct post *post);
 void post_end(struct post *post);
 
 #endif

@@ -9,7 +9,11 @@ usage: probe.py serve TYPE:PORT...       answer there
                                          that is not connected), then
                                          "answered", an error's name or
                                          "silent", then seconds
-       probe.py hold CID PORT FILE       use a stream until FILE exists
+       probe.py hold CID PORT FILE [TYPE]
+                                         use a stream until FILE exists
+       probe.py speak PORT FILE          serve one stream: say nothing until
+                                         FILE exists, then speak to its end
+       probe.py hear CID PORT            connect to that, listen to its end
        probe.py repeat CID PORT FILE     connect again and again until then;
                                          print how often, and what went wrong
        probe.py often CID PORT SECONDS   the same for so long; and how long
@@ -96,8 +100,8 @@ def try_(*probes):
               "%.2f" % (time.monotonic() - start), flush=True)
 
 
-def hold(cid, port, path):
-    with vsock("stream") as s:
+def hold(cid, port, path, kind="stream"):
+    with vsock(kind) as s:
         patient_connect(s, int(cid), int(port), PATIENCE)
         print("connected", flush=True)
         while not os.path.exists(path):
@@ -106,6 +110,28 @@ def hold(cid, port, path):
                 sys.exit("probe.py: the other side is gone")
             time.sleep(0.05)
     print("done", flush=True)
+
+
+def speak(port, path):
+    with bound("stream", port) as listener:
+        print("serving", flush=True)
+        s, _ = listener.accept()
+        while not os.path.exists(path):
+            time.sleep(0.05)
+        try:
+            while s.send(b"still here"):
+                time.sleep(0.05)
+        except BrokenPipeError:
+            print("ended", flush=True)
+
+
+def hear(cid, port):
+    with vsock("stream") as s:
+        patient_connect(s, int(cid), int(port), PATIENCE)
+        print("connected", flush=True)
+        while s.recv(64):
+            pass
+    print("ended", flush=True)
 
 
 def repeat(cid, port, path):
@@ -132,5 +158,6 @@ def flood(cid, port, count, size=64):
 
 
 if __name__ == "__main__":
-    {"serve": serve, "try": try_, "hold": hold, "repeat": repeat,
-     "often": often, "flood": flood}[sys.argv[1]](*sys.argv[2:])
+    {"serve": serve, "try": try_, "hold": hold, "speak": speak, "hear": hear,
+     "repeat": repeat, "often": often,
+     "flood": flood}[sys.argv[1]](*sys.argv[2:])

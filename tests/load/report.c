@@ -97,10 +97,23 @@ static const char *ping_fault(const struct ping *p)
 	return p->mangled ? "wrong answer" : NULL;
 }
 
+/* Is every datagram that came as it was sent, and was it, once? */
+static bool flood_verified(const struct run *run)
+{
+	const struct flood_result *res = &run->flood;
+	uint64_t newest = 0;
+	unsigned int i;
+
+	for (i = 0; i < run->opt->floods; i++)
+		if (run->floods[i].sent > newest)
+			newest = run->floods[i].sent;
+	return !res->bad && !res->repeated && res->newest <= newest;
+}
+
 bool run_verified(const struct run *run)
 {
 	const struct options *opt = run->opt;
-	bool good = !run->flood.bad;
+	bool good = flood_verified(run);
 	unsigned int i;
 
 	for (i = 0; i < opt->streams; i++)
@@ -206,10 +219,14 @@ static void print_totals(const struct run *run)
 	printf("datagrams: %llu sent (%llu EAGAIN, %llu ENOBUFS), ",
 	       (unsigned long long)sum.sent, (unsigned long long)sum.eagain,
 	       (unsigned long long)sum.dropped);
-	printf("%llu received, %llu verified, %llu bad, %llu late\n",
+	printf("%llu received, %llu verified, %llu bad, %llu late, ",
 	       (unsigned long long)res->received,
 	       (unsigned long long)(res->received - res->bad),
 	       (unsigned long long)res->bad, (unsigned long long)res->late);
+	printf("%llu repeated, %llu stray, %llu without room\n",
+	       (unsigned long long)res->repeated,
+	       (unsigned long long)res->stray,
+	       (unsigned long long)res->overflow);
 }
 
 void report_table(const struct run *run)
@@ -291,6 +308,32 @@ static json_t *json_samples(const struct run *run)
 	return all;
 }
 
+/* Has anything of it moved, or was there nothing left to move? */
+static json_t *json_drained(const struct run *run, unsigned int tick)
+{
+	const struct sample *a = &run->drain[tick - 1], *b = a + 1;
+	json_t *streams = json_array();
+	unsigned int i;
+
+	for (i = 0; i < run->opt->streams; i++)
+		json_array_append_new(streams, json_boolean(
+			b->streams[i] == STREAM_DONE ||
+			b->streams[i] != a->streams[i]));
+	return json_pack("{s:f, s:f, s:o, s:b}", "from", a->ms / 1e3,
+			 "to", b->ms / 1e3, "streams", streams,
+			 "pings", !b->pings || b->pings < a->pings);
+}
+
+static json_t *json_drain(const struct run *run)
+{
+	json_t *all = json_array();
+	unsigned int i;
+
+	for (i = 1; i < run->nr_drain; i++)
+		json_array_append_new(all, json_drained(run, i));
+	return all;
+}
+
 static json_t *json_streams(const struct run *run)
 {
 	json_t *all = json_array();
@@ -318,14 +361,17 @@ static json_t *json_dgrams(const struct run *run)
 	if (!run->opt->floods)
 		return json_null();
 	flood_totals(run, &sum);
-	return json_pack("{s:i, s:I, s:I, s:I, s:I, s:I, s:I}",
+	return json_pack("{s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 			 "size", run->opt->dgram_size,
 			 "sent", (json_int_t)sum.sent,
 			 "eagain", (json_int_t)sum.eagain,
 			 "enobufs", (json_int_t)sum.dropped,
 			 "received", (json_int_t)res->received,
 			 "bad", (json_int_t)res->bad,
-			 "late", (json_int_t)res->late);
+			 "late", (json_int_t)res->late,
+			 "repeated", (json_int_t)res->repeated,
+			 "stray", (json_int_t)res->stray,
+			 "overflow", (json_int_t)res->overflow);
 }
 
 static json_t *json_run(const struct run *run)
@@ -333,7 +379,7 @@ static json_t *json_run(const struct run *run)
 	const struct options *opt = run->opt;
 
 	return json_pack("{s:i, s:i, s:s, s:i, s:i, s:i, s:f, s:b, "
-			 "s:o, s:o, s:o, s:o}",
+			 "s:o, s:o, s:o, s:o, s:o}",
 			 "cid", opt->cid, "port", opt->port,
 			 "type", opt->type == SOCK_SEQPACKET ?
 				 "seqpacket" : "stream",
@@ -342,6 +388,7 @@ static json_t *json_run(const struct run *run)
 			 "verified", run_verified(run),
 			 "phases", json_phases(run),
 			 "samples", json_samples(run),
+			 "drain", json_drain(run),
 			 "stream_results", json_streams(run),
 			 "dgram_results", json_dgrams(run));
 }

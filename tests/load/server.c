@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,8 +42,15 @@ static void check_content(struct conn *c, size_t len,
 		(unsigned long long)res->mismatch, res->got, res->want);
 }
 
-/* A seqpacket connection keeps bounds: each message is one write of @size */
-static int serve_bulk(struct conn *c, uint32_t size)
+/* A seqpacket connection keeps bounds: each message is one write */
+static bool right_bounds(const struct conn *c, const struct hello *hello,
+			 uint64_t off, size_t len)
+{
+	return c->type != SOCK_SEQPACKET ||
+	       len == pattern_size(&c->pat, off, hello->size, hello->max_size);
+}
+
+static int serve_bulk(struct conn *c, const struct hello *hello)
 {
 	struct bulk_result res = { .mismatch = NO_MISMATCH };
 	ssize_t n;
@@ -56,7 +64,7 @@ static int serve_bulk(struct conn *c, uint32_t size)
 			return -errno;
 		if (!n)
 			break;
-		if (c->type == SOCK_SEQPACKET && n != size)
+		if (!right_bounds(c, hello, res.received, n))
 			res.bad_bounds++;
 		check_content(c, n, &res);
 		res.received += n;
@@ -86,12 +94,12 @@ static int serve_hello(struct conn *c)
 	err = recv_all(c->fd, &hello, sizeof(hello));
 	if (err)
 		return err;
-	if (hello.magic != WIRE_MAGIC)
+	if (hello.magic != WIRE_MAGIC || hello.size > hello.max_size)
 		return -EPROTO;
 	c->pat.key = hello.key;
 	switch (hello.kind) {
 	case WIRE_BULK:
-		return serve_bulk(c, hello.size);
+		return serve_bulk(c, &hello);
 	case WIRE_PING:
 		return serve_ping(c);
 	case WIRE_FLOOD:

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <linux/sock_diag.h>
 
 #include "pattern.h"
 #include "sink.h"
@@ -15,16 +16,26 @@
 
 #define BATCH		32
 #define FLOW_MASK	(MAX_FLOODS - 1)
+#define SEEN		65536u	/* sequence numbers that are remembered */
 #define QUIET_MS	20	/* the sink's queue was empty for that long */
-#define QUIET_LIMIT	5	/* seconds to wait for that */
+#define QUIET_LIMIT	30	/* seconds to wait for that */
+#define LEAST_TRUESIZE	256	/* of a datagram in the queue, and less */
+
+/* Which of a flow's datagrams have come, of the SEEN up to the newest */
+struct seen {
+	uint64_t newest;
+	uint64_t bits[SEEN / 64];
+};
 
 struct session {
 	struct session *next;
 	struct hello hello;
 	struct pattern pat;
 	struct flood_result result;
-	uint64_t last[MAX_FLOODS];	/* newest sequence number of a flow */
+	struct seen *seen;		/* hello.flows of them */
 	uint64_t *samples;
+	uint64_t strays;		/* before it began */
+	uint32_t drops;
 };
 
 static struct {
@@ -32,6 +43,8 @@ static struct {
 	pthread_cond_t quiet;
 	struct session *sessions;
 	uint64_t quiets;		/* times the queue was seen empty */
+	uint64_t taken;			/* from it */
+	uint64_t strays;
 	int fd;
 } sink = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
@@ -48,36 +61,81 @@ static struct session *session_find(uint64_t key)
 	return s;
 }
 
-/* Datagrams of nobody's session are left out: an earlier run's stragglers */
+/* Returns whether that bit was set */
+static bool set_bit(struct seen *seen, uint64_t seq)
+{
+	uint64_t *word = &seen->bits[seq % SEEN / 64];
+	uint64_t bit = 1ull << seq % 64, was = *word;
+
+	*word |= bit;
+	return was & bit;
+}
+
+static void see_newer(struct seen *seen, uint64_t seq)
+{
+	if (seq - seen->newest >= SEEN) {
+		memset(seen->bits, 0, sizeof(seen->bits));
+		seen->newest = seq;
+	}
+	for (; seen->newest < seq; seen->newest++)
+		seen->bits[(seen->newest + 1) % SEEN / 64] &=
+			~(1ull << (seen->newest + 1) % 64);
+	set_bit(seen, seq);
+}
+
+/* Is it in order? What is older than all that is remembered counts as late */
+static void see(struct seen *seen, uint64_t seq, struct flood_result *res)
+{
+	if (seq > seen->newest)
+		see_newer(seen, seq);
+	else if (seen->newest - seq < SEEN && set_bit(seen, seq))
+		res->repeated++;
+	else
+		res->late++;
+	if (seq > res->newest)
+		res->newest = seq;
+}
+
+/* Those of nobody's session may be an earlier run's stragglers */
 static void account(const uint8_t *data, size_t len)
 {
+	struct session *s = NULL;
 	struct dgram_head head;
-	struct session *s;
-	uint64_t *last;
 
-	if (len < sizeof(head))
+	if (len >= sizeof(head)) {
+		memcpy(&head, data, sizeof(head));
+		s = session_find(head.key);
+	}
+	if (!s || (head.key & FLOW_MASK) >= s->hello.flows) {
+		sink.strays++;
 		return;
-	memcpy(&head, data, sizeof(head));
-	s = session_find(head.key);
-	if (!s)
-		return;
+	}
 	s->result.received++;
 	s->result.bytes += len;
 	if (len != s->hello.size ||
 	    pattern_check(&s->pat, head.seq * PATTERN_STRIDE + sizeof(head),
 			  data + sizeof(head), len - sizeof(head)) >= 0)
 		s->result.bad++;
-	last = &s->last[head.key & FLOW_MASK];
-	if (head.seq <= *last)
-		s->result.late++;
-	else
-		*last = head.seq;
+	see(&s->seen[head.key & FLOW_MASK], head.seq, &s->result);
 }
 
 static void sink_quiet(void)
 {
 	pthread_mutex_lock(&sink.lock);
 	sink.quiets++;
+	pthread_cond_broadcast(&sink.quiet);
+	pthread_mutex_unlock(&sink.lock);
+}
+
+static void sink_account(uint8_t (*data)[MAX_DGRAM], const struct mmsghdr *msgs,
+			 int nr)
+{
+	int i;
+
+	pthread_mutex_lock(&sink.lock);
+	for (i = 0; i < nr; i++)
+		account(data[i], msgs[i].msg_len);
+	sink.taken += nr;
 	pthread_cond_broadcast(&sink.quiet);
 	pthread_mutex_unlock(&sink.lock);
 }
@@ -103,10 +161,7 @@ static void *sink_run(void *unused)
 			sink_quiet();
 			continue;
 		}
-		pthread_mutex_lock(&sink.lock);
-		for (i = 0; i < nr; i++)
-			account(data[i], msgs[i].msg_len);
-		pthread_mutex_unlock(&sink.lock);
+		sink_account(data, msgs, nr);
 	}
 	fprintf(stderr, "vsload: cannot receive datagrams: %s\n",
 		strerror(errno));
@@ -126,20 +181,39 @@ int sink_start(uint32_t port)
 	return -pthread_create(&thread, NULL, sink_run, NULL);
 }
 
+static uint32_t sink_meminfo(int which)
+{
+	uint32_t mem[SK_MEMINFO_VARS] = {};
+	socklen_t len = sizeof(mem);
+
+	getsockopt(sink.fd, SOL_SOCKET, SO_MEMINFO, mem, &len);
+	return mem[which];
+}
+
+static void session_free(struct session *s)
+{
+	free(s->seen);
+	free(s->samples);
+	free(s);
+}
+
 static struct session *session_open(const struct hello *hello)
 {
 	struct session *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return NULL;
+	s->seen = calloc(hello->flows, sizeof(*s->seen));
 	s->samples = malloc(MAX_SAMPLES * sizeof(*s->samples));
-	if (!s->samples) {
-		free(s);
+	if (!s->seen || !s->samples) {
+		session_free(s);
 		return NULL;
 	}
 	s->hello = *hello;
 	pattern_init(&s->pat, hello->key);
+	s->drops = sink_meminfo(SK_MEMINFO_DROPS);
 	pthread_mutex_lock(&sink.lock);
+	s->strays = sink.strays;
 	s->next = sink.sessions;
 	sink.sessions = s;
 	pthread_mutex_unlock(&sink.lock);
@@ -155,8 +229,7 @@ static void session_close(struct session *s)
 		at = &(*at)->next;
 	*at = s->next;
 	pthread_mutex_unlock(&sink.lock);
-	free(s->samples);
-	free(s);
+	session_free(s);
 }
 
 static uint64_t now_us(void)
@@ -197,20 +270,31 @@ static int take_samples(int fd, struct session *s)
 
 /*
  * What the client sent before its last byte is in the queue: empty it, but
- * do not wait for the end of somebody else's flood.
+ * do not wait for the end of somebody else's flood. The queue may have been seen
+ * empty, and that not be told yet, before the last of it came: twice is enough.
  */
 static void wait_quiet(void)
 {
+	uint32_t room = sink_meminfo(SK_MEMINFO_RCVBUF) / LEAST_TRUESIZE;
+	uint64_t quiets, taken;
 	struct timespec until;
-	uint64_t before;
 	int err = 0;
 
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += QUIET_LIMIT;
 	pthread_mutex_lock(&sink.lock);
-	before = sink.quiets;
-	while (sink.quiets == before && !err)
+	quiets = sink.quiets + 2;
+	taken = sink.taken + BATCH + room;
+	while (sink.quiets < quiets && sink.taken < taken && !err)
 		err = pthread_cond_timedwait(&sink.quiet, &sink.lock, &until);
+	pthread_mutex_unlock(&sink.lock);
+}
+
+static void result_finish(struct session *s)
+{
+	s->result.overflow = sink_meminfo(SK_MEMINFO_DROPS) - s->drops;
+	pthread_mutex_lock(&sink.lock);
+	s->result.stray = sink.strays - s->strays;
 	pthread_mutex_unlock(&sink.lock);
 }
 
@@ -227,6 +311,7 @@ static int session_run(int fd, struct session *s)
 	if (err)
 		return err;
 	wait_quiet();
+	result_finish(s);
 	err = send_all(fd, &s->result, sizeof(s->result));
 	if (!err)
 		err = send_all(fd, s->samples,

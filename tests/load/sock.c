@@ -7,9 +7,6 @@
 
 #include "sock.h"
 
-/* Twice what a connection may wait in vain for the device */
-#define STALL_SECONDS 60
-
 static int fail(int fd)
 {
 	int err = -errno;
@@ -18,14 +15,15 @@ static int fail(int fd)
 	return err;
 }
 
-int sock_dial(int type, uint32_t cid, uint32_t port, int prio)
+int sock_dial(int type, uint32_t cid, uint32_t port, int prio,
+	      unsigned int patience)
 {
 	struct sockaddr_vm to = {
 		.svm_family = AF_VSOCK,
 		.svm_cid = cid,
 		.svm_port = port,
 	};
-	struct timeval stall = { .tv_sec = STALL_SECONDS };
+	struct timeval stall = { .tv_sec = patience };
 	int fd = socket(AF_VSOCK, type | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)

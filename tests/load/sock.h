@@ -8,7 +8,9 @@
 #include <linux/vm_sockets.h>
 
 /* All return -errno on failure */
-int sock_dial(int type, uint32_t cid, uint32_t port, int prio);
+/* @patience: how many seconds the socket waits for anything */
+int sock_dial(int type, uint32_t cid, uint32_t port, int prio,
+	      unsigned int patience);
 int sock_bind(int type, uint32_t port);
 int sock_listen(int type, uint32_t port);
 int send_all(int fd, const void *buf, size_t len);

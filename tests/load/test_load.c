@@ -87,6 +87,21 @@ static void differs_by_key(void **state)
 	assert_in_range(bad, 0, 4);
 }
 
+static void sizes_keep_to_their_range(void **state)
+{
+	size_t off, size, least = 99, most = 0;
+
+	(void)state;
+	for (off = 0; off < 10000; off++) {
+		size = pattern_size(&pat, off, 3, 17);
+		least = size < least ? size : least;
+		most = size > most ? size : most;
+		assert_int_equal(pattern_size(&pat, off, 5, 5), 5);
+	}
+	assert_int_equal(least, 3);
+	assert_int_equal(most, 17);
+}
+
 /* Writes of @size, each taken only in part, as a full socket does it */
 static void window_equals_pattern(size_t size)
 {
@@ -122,6 +137,45 @@ static void window_sends_the_pattern(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 		window_equals_pattern(sizes[i]);
+}
+
+#define BEHIND	7
+
+/* What so many requests before the last one described does not change */
+static void window_keeps(size_t size)
+{
+	struct iovec iov[BEHIND + 1][2] = {};
+	uint64_t off[BEHIND + 1] = {};
+	struct pattern_window win;
+	size_t n, i;
+
+	assert_int_equal(window_init(&win, &pat, (BEHIND + 1) * size), 0);
+	for (n = 0; n < 200; n++) {
+		struct iovec *last = iov[n % (BEHIND + 1)];
+
+		off[n % (BEHIND + 1)] = n * size;
+		last[1].iov_len = 0;
+		window_iov(&win, n * size, size, last);
+		for (i = 0; i <= BEHIND && i <= n; i++) {
+			assert_int_equal(pattern_check(&pat, off[i],
+						       iov[i][0].iov_base,
+						       iov[i][0].iov_len), -1);
+			assert_int_equal(pattern_check(&pat, off[i] +
+						       iov[i][0].iov_len,
+						       iov[i][1].iov_base,
+						       iov[i][1].iov_len), -1);
+		}
+	}
+	window_free(&win);
+}
+
+static void window_keeps_what_is_under_way(void **state)
+{
+	(void)state;
+	window_keeps(1);
+	window_keeps(5003);
+	window_keeps(65536);
+	window_keeps(300007);
 }
 
 static void percentiles(void **state)
@@ -181,7 +235,9 @@ int main(void)
 		cmocka_unit_test_setup(finds_shifts, fill),
 		cmocka_unit_test_setup(finds_a_swap, fill),
 		cmocka_unit_test_setup(differs_by_key, fill),
+		cmocka_unit_test_setup(sizes_keep_to_their_range, fill),
 		cmocka_unit_test_setup(window_sends_the_pattern, fill),
+		cmocka_unit_test_setup(window_keeps_what_is_under_way, fill),
 		cmocka_unit_test(percentiles),
 		cmocka_unit_test(summaries_keep_to_their_time),
 		cmocka_unit_test(jain_index),

@@ -19,7 +19,7 @@
 #define EXIT_USAGE 2
 
 /* Options and help come from one table, so neither can miss the other */
-enum kind { UINT, SECONDS, FLAG, WORD, PRIO, TYPE, HOW };
+enum kind { UINT, RANGE, SECONDS, FLAG, WORD, PRIO, TYPE, HOW };
 
 struct option_def {
 	const char *name, *arg, *help;
@@ -30,9 +30,10 @@ struct option_def {
 
 static struct options opt = {
 	.port = 5000,
-	.write_size = 65536,
+	.write_size = { 65536, 65536 },
 	.dgram_size = 64,
 	.type = SOCK_STREAM,
+	.patience = 60,		/* twice what a connection may be refused */
 	.duration = 10,
 	.warmup = 1,
 	.interval = 0.5,
@@ -58,8 +59,8 @@ static const struct option_def client_opts[] = {
 	  UINT, &opt.pings, 0, MAX_STREAMS },
 	{ "dgram-flood", "N", "sockets that send datagrams back to back (0)",
 	  UINT, &opt.floods, 0, MAX_FLOODS },
-	{ "write-size", "BYTES", "of a stream's writes (65536)",
-	  UINT, &opt.write_size, 1, MAX_WRITE },
+	{ "write-size", "BYTES", "of a stream's writes, or MIN-MAX (65536)",
+	  RANGE, opt.write_size, 1, MAX_WRITE },
 	{ "type", "TYPE", "of the bulk senders: stream or seqpacket (stream)",
 	  TYPE, &opt.type, 0, 0 },
 	{ "send", "HOW", "they do it: copy, zerocopy or uring (copy)",
@@ -68,6 +69,8 @@ static const struct option_def client_opts[] = {
 	  UINT, &opt.dgram_size, sizeof(struct dgram_head), MAX_DGRAM },
 	{ "dgram-nowait", NULL, "send datagrams with MSG_DONTWAIT and poll()",
 	  FLAG, &opt.nowait, 0, 0 },
+	{ "patience", "SECONDS", "for which a socket may stand still (60)",
+	  UINT, &opt.patience, 1, 3600 },
 	{ "duration", "SECONDS", "of the run (10)",
 	  SECONDS, &opt.duration, 0.1, 86400 },
 	{ "warmup", "SECONDS", "left out of the table after each switch (1)",
@@ -123,6 +126,24 @@ static int parse_number(const struct option_def *def, const char *text)
 		*(unsigned int *)def->value = value;
 	else
 		*(double *)def->value = value;
+	return 0;
+}
+
+/* A number, or two with a dash: each write is between them */
+static int parse_range(const struct option_def *def, const char *text)
+{
+	unsigned int *value = def->value;
+	int end = 0, n;
+
+	n = sscanf(text, "%7u%n-%7u%n", &value[0], &end, &value[1], &end);
+	if (n == 1)
+		value[1] = value[0];
+	if (n < 1 || text[end] || value[0] < def->min ||
+	    value[1] > def->max || value[0] > value[1]) {
+		fprintf(stderr, "vsload: --%s \"%s\": not a whole number from %.15g to %.15g, or MIN-MAX\n",
+			def->name, text, def->min, def->max);
+		return -EINVAL;
+	}
 	return 0;
 }
 
@@ -188,6 +209,8 @@ static int parse_one(const struct option_def *def, const char *text)
 	case WORD:
 		*(const char **)def->value = text;
 		return 0;
+	case RANGE:
+		return parse_range(def, text);
 	case PRIO:
 		return parse_prio(def, text);
 	case TYPE:

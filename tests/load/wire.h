@@ -16,7 +16,7 @@
 
 #include <stdint.h>
 
-#define WIRE_MAGIC	0x76734c31u	/* changes when a record does */
+#define WIRE_MAGIC	0x76734c33u	/* changes when a record does */
 #define PING_SIZE	64
 #define MAX_WRITE	(1u << 20)
 #define MAX_FLOODS	1024		/* fits the low bits of a key */
@@ -31,8 +31,10 @@ struct hello {
 	uint32_t magic;
 	uint32_t kind;
 	uint64_t key;
-	uint32_t size;		/* bulk: of one write; flood: of a datagram */
+	uint32_t size;		/* bulk: of the least write; flood: of a datagram */
+	uint32_t max_size;	/* bulk: of the largest, see pattern_size() */
 	uint32_t flows;		/* flood: sockets */
+	uint32_t pad;
 	uint64_t interval_us;	/* flood: between samples */
 };
 
@@ -53,7 +55,12 @@ struct flood_result {
 	uint64_t received;
 	uint64_t bytes;
 	uint64_t bad;		/* wrong content or length */
-	uint64_t late;		/* repeated, or overtaken by a later one */
+	uint64_t late;		/* overtaken by a later one */
+	uint64_t repeated;
+	uint64_t newest;	/* sequence number */
+	/* Of the socket meanwhile, whoever's they are */
+	uint64_t stray;		/* of no session, or too short to tell */
+	uint64_t overflow;	/* the receive buffer had no room for them */
 	uint64_t samples;	/* uint64_t each, follow: received until then */
 };
 

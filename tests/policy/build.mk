@@ -3,8 +3,8 @@
 # runs from there.
 # Packages: libcmocka-dev, libconfuse-dev, libclang-rt-19-dev (the fuzzer)
 
-POLICY_OBJS := $(patsubst %,build/loader/policy_%.o,parse build source words \
-	print error)
+POLICY_OBJS := $(patsubst %,build/loader/policy_%.o,parse build source place \
+	hint words print error)
 
 build/match_test.bpf.o: tests/policy/match_test.bpf.c $(wildcard bpf/*.h) \
 		vmlinux.h | $(LIBBPF)/libbpf.a
@@ -20,22 +20,24 @@ build/test_match: tests/policy/test_match.c build/match_test.skel.h \
 # what it read before an error, leaks are not looked for.
 FUZZ_RUNS ?= 1000000
 FUZZ_SEEDS := build/fuzz.seeds
+FUZZ_SOURCES := $(patsubst %,loader/policy_%.c,build place hint words print \
+	error)
 
 build/fuzz_parse: tests/policy/fuzz_parse.c loader/policy_source.c \
-		loader/policy_parse.c loader/policy_build.c \
-		loader/policy_words.c loader/policy_print.c \
+		loader/policy_parse.c $(FUZZ_SOURCES) \
 		$(wildcard loader/policy*.h) bpf/policy.h
+	@mkdir -p $(@D)
 	$(BPF_CLANG) $(LOADER_CFLAGS) -MF $@.d \
 		-fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all -o $@ $< loader/policy_build.c \
-		loader/policy_words.c loader/policy_print.c -lconfuse
+		-fno-sanitize-recover=all -o $@ $< $(FUZZ_SOURCES) -lconfuse
 
 .PHONY: fuzz
 fuzz: build/fuzz_parse	## the policy parser, FUZZ_RUNS executions (a million)
 	@mkdir -p $(FUZZ_SEEDS)
 	sed -n '/^```/,/^```/p' docs/vsfq.conf.5.scd | grep -v '```' \
 		> $(FUZZ_SEEDS)/manual
+	split -l 1 $(FUZZ_SEEDS)/manual $(FUZZ_SEEDS)/statement.
 	cd build && ASAN_OPTIONS=detect_leaks=0 ./fuzz_parse \
-		-runs=$(FUZZ_RUNS) -max_len=256 -detect_leaks=0 \
+		-runs=$(FUZZ_RUNS) -max_len=2048 -detect_leaks=0 \
 		-artifact_prefix=fuzz. -dict=../tests/policy/fuzz.dict \
 		-verbosity=0 -print_final_stats=1 fuzz.seeds

@@ -42,7 +42,7 @@ static void parse(const char *text)
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
 	close(fd);
-	if (policy_parse(path, &policy, &error))
+	if (policy_parse(path, NULL, &policy, &error))
 		fail_msg("%s", policy_error_text(&error));
 	unlink(path);
 }

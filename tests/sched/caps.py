@@ -16,6 +16,9 @@ from sched import (BPFTOOL, BURST, CGROUPS, check, device, equal, in_cgroup,
                    show, VSFQ)
 from tun import DGRAM, IDLE_CAPPED, REQUEST, RING, RST, STREAM, must
 
+# Within 5 % of a rate, over 5 s.
+SECONDS = 6
+
 
 def leave(**sockets):
     """Close the sockets and remove their cgroups."""
@@ -83,8 +86,8 @@ def test_policy_device():
     equal("rates", (show(dev).get("rate"), show(other).get("rate")),
           (2000000, None))
     policy('device "*" { packet-rate = 200 }')
-    dev.send(DGRAM, 1, 64, 300)
-    dev.send(STREAM, 1, 64, 300)
+    dev.send(DGRAM, 1, 64, 100 * SECONDS)
+    dev.send(STREAM, 1, 64, 100 * SECONDS)
     paced("packets", arrivals(dev), 200, 6)
 
 
@@ -123,10 +126,10 @@ def test_policy_group_rate():
     paced("b", of_port(got, 3), 1e6, BURST + 5044, length)
     check(queue_class(dev, "each")["groups_throttled"] > 50, "not counted")
     equal("throttled", queue_class(dev, "each")["throttled"], 0)
-    policy("class each { group-packet-rate = 100 }"
+    policy("class each { group-packet-rate = 100  limit = 2000 }"
            "rule { local-port = 1-9 class = each }")
-    dev.send(DGRAM, 1, 64, 200, a)
-    dev.send(DGRAM, 3, 64, 200, b)
+    dev.send(DGRAM, 1, 64, 100 * SECONDS, a)
+    dev.send(DGRAM, 3, 64, 100 * SECONDS, b)
     got = arrivals(dev)
     for port in 1, 3:
         paced(f"packets of {port}", of_port(got, port), 100, 4)
@@ -252,10 +255,23 @@ def test_policy_isolate():
         near(f"share of one by {isolate}",
              sum(p[1] == 10 for p in sent) / 150, share, 0.04)
         dev.receive_all()
-        # A flow that is queued again too soon stays with its group.
-        must("tc", "qdisc", "replace", "dev", dev.name, "root", "pfifo")
-        must("tc", "qdisc", "replace", "dev", dev.name, "root", "vsfq")
     leave(many=many, one=one)
+
+
+def test_policy_regroup():
+    """A port that comes back with another owner is in that one's group."""
+    dev = device()
+    a, b = in_cgroup(dev, "a"), in_cgroup(dev, "b")
+    dev.send(STREAM, 1, 64, 1, a)
+    dev.receive_all()
+    for port in range(1, 10):
+        dev.send(STREAM, port, 30000, 30, b)
+    dev.send(STREAM, 10, 30000, 100, a)
+    near("share of one by its new owner",
+         sum(p[1] == 10 for p in (dev.receive() for _ in range(150))) / 150,
+         0.5, 0.04)
+    dev.receive_all()
+    leave(a=a, b=b)
 
 
 def try_send(dev, port, op, flags=0, sock=None):
@@ -313,23 +329,33 @@ def test_policy_group_forgotten():
     equal("open", opened(dev, "each"), (0, 0))
 
 
+def class_c(dev):
+    return queue_class(dev, "c")
+
+
 @patient
 def test_policy_connection_rate():
-    """New ones as fast as the device, the class, a group lets them."""
+    """New ones as fast as the device, the class, a group lets them; each that
+    it does not is counted."""
     dev = device()
-    for text in ('device "*" { connection-rate = 100 } class c { }',
-                 "class c { connection-rate = 100 }",
-                 "class c { group-connection-rate = 100 }"):
+    for text, of, cap in (
+            ('device "*" { connection-rate = 100 } class c { }', show,
+             "connection_rate"),
+            ("class c { connection-rate = 100 }", class_c, "connection_rate"),
+            ("class c { group-connection-rate = 100 }", class_c,
+             "group_connection_rate")):
         policy(text + "rule { class = c }")
         got, asked, start = 0, 0, time.monotonic()
-        while time.monotonic() < start + 2:
+        while time.monotonic() < start + SECONDS:
             asked += 1
-            got += try_send(dev, asked, REQUEST)
-            try_send(dev, asked, RST)
+            if try_send(dev, asked, REQUEST):
+                got += 1
+                try_send(dev, asked, RST)
         took = time.monotonic() - start
         said = f"{got} of {asked} in {took:.3f} s"
         print(f"# {said}")
         check(got <= 100 * took + 11, said)
+        equal("refused", of(dev)["capped"][cap], asked - got)
         equal("open", opened(dev, "c"), (0, 0))
         in_time(got >= 95 * took, said)
         dev.receive_all()

@@ -7,16 +7,18 @@ usage: sched.py VSFQ BPFTOOL    as root, in a VM; prints TAP
 import errno
 import json
 import os
+import subprocess
 import sys
 import time
 import traceback
 
-from tun import (DGRAM, IDLE_CAPPED, RING, SEQPACKET, STREAM, Tun, must,
-                 run)
+from tun import (DGRAM, IDLE_CAPPED, REQUEST, RING, RW, SEQPACKET, STREAM, Tun,
+                 must, run)
 
 VSFQ, BPFTOOL = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 OVERHEAD = 16384
 PINS = "/sys/fs/bpf/vsfq"
+HAND, OLD = "/sys/fs/bpf/hand", "/sys/fs/bpf/old"
 CGROUPS = "/sys/fs/cgroup"
 SHARE = 64 + 24576      # packets: of its own, and half of what all may have
 devices = []
@@ -102,6 +104,22 @@ def test_flows_share_time():
     total = sum(served.values())
     for port, amount in served.items():
         near(f"share of flow {port}", amount / total, 1 / 3, 0.03)
+
+
+def test_debt_outlives_the_queue():
+    """Who sends more at once than a quantum and has nothing queued afterwards
+    pays all the same, before he may send again."""
+    dev = device()
+    dev.send(STREAM, 1, 65000)
+    dev.send(STREAM, 2, 64, 400)
+    served = {1: 0, 2: 0}
+    for _ in range(300):
+        packet = dev.receive()
+        served[packet[1]] += cost(packet)
+        if packet[1] == 1:
+            dev.send(STREAM, 1, 65000)
+    share = served[1] / sum(served.values())
+    check(share <= 0.52, f"the share of large packets is {share}")
 
 
 def ahead_of_ping(dev):
@@ -220,11 +238,11 @@ def test_more_flows_than_its_share():
     equal("packets at the end", show(dev)["qdisc"]["qlen"], 0)
 
 
-def send_anyway(dev, kind, port, count):
-    """What the qdisc drops at once is an error to a packet socket."""
+def send_anyway(dev, kind, port, count, op=RW):
+    """What is dropped at once is an error to a packet socket."""
     for _ in range(count):
         try:
-            dev.send(kind, port, 0)
+            dev.send(kind, port, 0, op=op)
         except OSError as err:
             equal("error", err.errno, errno.ENOBUFS)
 
@@ -377,6 +395,27 @@ def test_replace_under_load():
     equal("packets", [p[2] for p in sent][-1], SHARE + 30 * 4 - 1)
 
 
+def test_replace_counts():
+    """One that takes another's place goes on counting, and what that one had
+    queued was dropped."""
+    dev = device()
+    dev.send(DGRAM, 1, 64, 300)
+    dev.send(STREAM, 2, 64, 50)
+    for _ in range(100):
+        dev.receive()
+    must("tc", "qdisc", "replace", "dev", "vsock0", "root", "handle", "7:",
+         "vsfq")
+    dev.send(DGRAM, 1, 64, 10)
+    shown = {c["name"]: c for c in show(dev)["classes"]}
+    check(shown["dgram"]["drops"]["reset"] > 100, f"{shown['dgram']}")
+    for name, c in shown.items():
+        equal(f"packets of {name}", c["served"]["packets"] +
+              sum(c["drops"].values()) + c["backlog"]["packets"],
+              c["sent"]["packets"])
+        equal(f"times of {name}", sum(c["sojourn_us"]["buckets"]),
+              c["served"]["packets"])
+
+
 def tree():
     return sorted(os.path.join(d, f) for d, _, files in os.walk(PINS)
                   for f in files)
@@ -473,11 +512,10 @@ def test_failed_attach_leaves_nothing():
     others = programs()
     # Nobody can make a qdisc whose name is taken.
     obj = os.path.join(os.path.dirname(VSFQ), "vsfq.bpf.o")
-    hand = "/sys/fs/bpf/hand"
-    os.mkdir(hand)
-    must(BPFTOOL, "struct_ops", "register", obj, hand)
+    os.mkdir(HAND)
+    must(BPFTOOL, "struct_ops", "register", obj, HAND)
     done = run(VSFQ, "attach", "vsock0")
-    must("rm", "-r", hand)
+    must("rm", "-r", HAND)
     equal("exit status", done.returncode, 1)
     equal("programs", programs(), others)
     check(not tree(), f"{tree()} is left")
@@ -563,6 +601,65 @@ def test_policy_replaced_under_load():
         equal(f"packets of flow {port}", sum(p[1] == port for p in sent), 200)
 
 
+def by_hand(dev, policy_pin):
+    """Another classifier behind ours, that goes by a policy of its own."""
+    obj = os.path.join(os.path.dirname(VSFQ), "classify.bpf.o")
+    must(BPFTOOL, "prog", "loadall", obj, HAND, "pinmaps", HAND)
+    must(BPFTOOL, "map", "update", "pinned", f"{HAND}/policy", "key", "0", "0",
+         "0", "0", "value", "pinned", policy_pin)
+    must(BPFTOOL, "net", "attach", "tcx_egress", "pinned",
+         f"{HAND}/vsfq_egress", "dev", dev.name)
+
+
+def test_policy_race():
+    """A datagram that was classified when the policy before was in force
+    takes with it none of those that are queued in its class."""
+    dev = device()
+    policy("class gone { } rule { local-port = 1 class = gone }")
+    must(BPFTOOL, "map", "pin", "pinned", f"{PINS}/@policy/current", OLD)
+    dev.send(DGRAM, 1, 64, 200)
+    policy("rule { local-port = 9 verdict = accept }")
+    by_hand(dev, OLD)
+    dev.send(DGRAM, 1, 64)
+    equal("packets", len(dev.receive_all()) + dev.lost(), 201)
+
+
+def test_policy_cleared_race():
+    """Of a class that no policy names any more the drops have no class."""
+    dev = device()
+    policy("class gone { } rule { local-port = 1 class = gone }")
+    must(BPFTOOL, "map", "pin", "pinned", f"{PINS}/@policy/current", OLD)
+    must(VSFQ, "policy", "clear")
+    by_hand(dev, OLD)
+    with subprocess.Popen((VSFQ, "-v", "-j", "monitor", "drop"), text=True,
+                          stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as monitor:
+        while "listening" not in monitor.stderr.readline():
+            equal("status of the monitor", monitor.poll(), None)
+        dev.send(DGRAM, 1, 64, 1010)
+        monitor.terminate()
+        events = [json.loads(line) for line in monitor.communicate()[0]
+                  .splitlines()]
+    check(events, "no drop was told")
+    equal("classes told", {e.get("class") for e in events}, {None})
+
+
+def test_policy_refused_has_no_flow():
+    """Nothing that is refused takes the place of a flow that is not."""
+    dev = device()
+    policy("rule { local-port = 1 verdict = accept } default-out = drop")
+    dev.send(DGRAM, 1)
+    send_anyway(dev, DGRAM, 2, 3)
+    send_anyway(dev, STREAM, 3, 2, op=REQUEST)
+    shown = show(dev)
+    equal("ports", [f["local_port"] for f in shown["flows"]], [1])
+    equal("refused", shown["refused"], {"in": 0, "out": 5})
+    policy("rule { local-port = 2 verdict = accept } default-out = drop")
+    dev.send(DGRAM, 2)
+    send_anyway(dev, DGRAM, 1, 1)
+    equal("refused", show(dev)["refused"]["out"], 6)
+
+
 CAPPED = "class slow {{ rate = {} }} class other {{ }}" \
     "rule {{ local-port = 1 class = slow }}" \
     "rule {{ local-port = 2 class = other }}"
@@ -641,6 +738,7 @@ def test_policy_rate_lifted():
 def cleanup():
     run(VSFQ, "policy", "clear")
     run(VSFQ, "detach", "all")
+    run("rm", "-rf", HAND, OLD)
     while devices:
         devices.pop().close()
 

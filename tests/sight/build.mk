@@ -6,8 +6,12 @@
 build/print_metrics: tests/sight/print_metrics.c build/loader/metrics_text.o
 	$(CC) $(LOADER_CFLAGS) -Iloader $(CFLAGS) $(LDFLAGS) -o $@ $^ -ljansson
 
+build/print_show: tests/sight/print_show.c build/loader/show_text.o \
+		build/loader/printable.o
+	$(CC) $(LOADER_CFLAGS) -Iloader $(CFLAGS) $(LDFLAGS) -o $@ $^ -ljansson
+
 build/test_top: tests/sight/test_top.c build/loader/top_rate.o \
-		build/loader/top_text.o
+		build/loader/top_text.o build/loader/printable.o
 	$(CC) $(LOADER_CFLAGS) -Iloader $(CFLAGS) $(LDFLAGS) -o $@ $^ \
 		-lcmocka -ljansson
 
@@ -15,5 +19,6 @@ build/print_rates: tests/sight/print_rates.c build/loader/rate.o
 	$(CC) $(LOADER_CFLAGS) -Iloader $(CFLAGS) $(LDFLAGS) -o $@ $^ -ljansson
 
 build/print_guests: tests/sight/print_guests.c build/loader/guest.o \
-		build/loader/guest_file.o
-	$(CC) $(LOADER_CFLAGS) -Iloader $(CFLAGS) $(LDFLAGS) -o $@ $^ -lexpat
+		build/loader/guest_file.o build/loader/printable.o
+	$(CC) $(LOADER_CFLAGS) -Iloader $(CFLAGS) $(LDFLAGS) -o $@ $^ \
+		-lexpat -ljansson

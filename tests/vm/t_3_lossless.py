@@ -5,12 +5,15 @@ vsload verifies each byte at the receiver and compares the counts at the end;
 it exits with an error otherwise.
 """
 
-from load import GUEST_DEV as DEV, up
+import re
+
+from load import GUEST_DEV as DEV, HOST_DEV, up
 from situations import SPOILS
 
 BED = "pair"
 
 PORT = 5900
+CLOSE_PORT = 5910
 CLIENT = ("build/vsload client --cid 2 --port %d --streams 4 --ping 1 "
           "--duration " % PORT)
 
@@ -71,6 +74,25 @@ def test_replace_and_flap(t):
                     "ip link set {0} down; ip link set {0} up; echo round; "
                     "done 2>/dev/null; wait $!".format(DEV), limit=150)
     t.check(shown.count("round\n") > 1, "only one round:\n%s" % shown)
+
+
+def closes(t, sender, dev, receiver, cid):
+    """What waits for the device when its socket is closed arrives."""
+    t.start_server(receiver, "python3 tests/load/close.py serve %d" %
+                   CLOSE_PORT, "serving")
+    t.cleanup(sender, "tc qdisc del dev {0} root; ip link set {0} down".format(
+        dev))
+    t.run(sender, "ip link set {0} up && tc qdisc replace dev {0} root netem "
+          "delay 1s limit 10000".format(dev))
+    said = t.run(sender, "python3 tests/load/close.py send %d %d 4" %
+                 (cid, CLOSE_PORT), limit=100)
+    t.check(re.search(r"^left [1-9]", said, re.M),
+            "nothing waited when it was closed:\n" + said)
+
+
+def test_close(t):
+    closes(t, t.bed.guest, DEV, t.bed.host, 2)
+    closes(t, t.bed.host, HOST_DEV, t.bed.guest, 42)
 
 
 def test_direct_path_is_silent(t):

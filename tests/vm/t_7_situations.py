@@ -209,6 +209,37 @@ def test_refused_long_ago(t):
     t.equal(t.end(job), 0, "status of the load, which said " + job.output)
 
 
+def test_held_for_long(t):
+    """What a qdisc holds for longer than that it does not refuse, though the
+    grants before had been refused."""
+    t.serve(t.bed.host, PORT)
+    load.up(t)
+    hold = "tc qdisc replace dev %s root netem delay 200s" % DEV
+    job = t.start(t.bed.guest, "build/vsload client --cid 2 --port %d --ping 1 "
+                  "--patience 300 --duration 600" % PORT, limit=700)
+    t.wait_for(t.bed.guest, "ss --vsock state established | grep -q :%d" % PORT)
+    before = ledger(t)
+    t.guest("%s; until [ $(ethtool -S %s | sed -n 's/ *grants_dead: //p') -gt "
+            "%d ]; do sleep 0.1; done; %s; %s" %
+            (REFUSE, DEV, before["grants_dead"], hold, ADMIT))
+    t.guest("sleep 31", limit=90)
+    t.guest("tc qdisc replace dev %s root pfifo_fast" % DEV)
+    used = ledger(t)["grants_used"]
+    t.guest("until [ $(ethtool -S %s | sed -n 's/ *grants_used: //p') -gt %d "
+            "]; do sleep 0.1; done" % (DEV, used + 9))
+    t.equal(t.end(job), 0, "status of the load, which said " + job.output)
+
+
+def test_no_queue_length(t):
+    """txqueuelen 0 stands for the default, as for qdiscs that need one."""
+    t.serve(t.bed.host, PORT)
+    for vm, dev in ((t.bed.guest, DEV), (t.bed.host, load.HOST_DEV)):
+        t.cleanup(vm, "ip link set %s txqueuelen 1000" % dev)
+        t.run(vm, "ip link set %s txqueuelen 0" % dev)
+    t.guest("build/vsload client --port %d --streams 2 --ping 1 --dgram-flood 1 "
+            "--duration 1 --warmup 0" % PORT)
+
+
 def test_given_up(t):
     """Of a request that is refused, and whose socket is closed, nothing is
     left to be asked for again."""
@@ -222,3 +253,62 @@ def test_given_up(t):
     t.wait_for(t.bed.guest, "[ $(%s) -lt %d ]" % (count, before + 300),
                limit=15)
     t.end(job)
+
+
+OPENING = "python3 tests/load/opening.py "
+LATE = "tc qdisc replace dev %s root netem delay 300ms" % DEV
+
+
+def test_credit_after_answer(t):
+    """Who accepts and changes his buffer tells the peer after the answer, which
+    waits, and not before."""
+    load.up(t)
+    t.guest(LATE)
+    t.start_server(t.bed.guest, OPENING + "serve 5805", "ready")
+    t.host(OPENING + "connect 42 5805")
+
+
+def test_credit_after_request(t):
+    load.up(t)
+    t.guest(LATE)
+    t.start_server(t.bed.host, OPENING + "serve 5805", "ready")
+    t.guest(OPENING + "connect 2 5805")
+
+
+def test_answers_that_wait(t):
+    """They do not stop reception, and are as many as the queue is long."""
+    t.cleanup(t.bed.guest, "ip link set %s txqueuelen 1000" % DEV)
+    start = start_counting(t)
+    t.guest("ip link set {0} txqueuelen 150 && tc qdisc replace dev {0} root "
+            "pfifo_fast && {1}".format(DEV, REFUSE))
+    t.start_server(t.bed.guest, OPENING + "listen 5806 300", "ready")
+    dgram = t.start_server(t.bed.guest, "python3 tests/load/dgram.py listen "
+                           "5806", "ready")
+    t.start_server(t.bed.host, OPENING + "crowd 42 5806 200 50", "refused")
+    t.host("python3 tests/load/dgram.py notify 42 5806")
+    t.equal(dgram.wait(), 0, "status of who reads datagrams")
+    t.equal(ledger(t)["requests_refused_queue_full"] -
+            start["requests_refused_queue_full"], 50, "requests refused")
+
+
+def test_charged(t):
+    """What waits is charged to the cgroup that sent it, though its sockets be
+    closed."""
+    group, connections, credit = "/sys/fs/cgroup/sender", 32, 262144
+    load.up(t)
+    t.guest("tc qdisc replace dev %s root pfifo_fast; mkdir %s; "
+            "echo +memory > /sys/fs/cgroup/cgroup.subtree_control" %
+            (DEV, group))
+    t.cleanup(t.bed.guest, "echo -memory > /sys/fs/cgroup/"
+              "cgroup.subtree_control; rmdir " + group)
+    hold = "python3 tests/load/hold.py "
+    t.start_server(t.bed.host, hold + "listen 5807 %d" % credit, "listening")
+    job = t.start_server(t.bed.guest, "bash -c 'echo $$ > %s/cgroup.procs && "
+                         "exec %s'" % (group, hold + "stream 2 5807 %d 65536" %
+                                       connections), "ready")
+    t.guest("%s && kill -USR1 $(cat /run/job.%s)" % (REFUSE, job.ident))
+    charged = ("[ $(awk '$1 == \"kernel\" { print $2 }' %s/memory.stat) -gt %d ]"
+               % (group, connections * credit))
+    t.wait_for(t.bed.guest, charged)
+    t.end(job)
+    t.guest("[ ! -s %s/cgroup.procs ] && %s" % (group, charged))

@@ -7,6 +7,7 @@ import ast
 import json
 import time
 
+from bed import PATIENCE
 from load import HOST_DEV, attach_all
 
 BED = "pair"
@@ -15,6 +16,7 @@ VSFQ = "build/vsfq"
 PROBE = "python3 tests/load/probe.py"
 RATE = 4000000
 WINDOW = 5          # seconds at least, of each measurement
+BLUR = 1.02         # how many times as long at most it may have been
 STREAM, DGRAM, FREE = 5020, 5030, 5040
 POLICY = """
 class slow { rate = 4mbps }
@@ -25,12 +27,16 @@ rule { type = stream  remote-port = %d  class = free }
 """ % (STREAM, DGRAM, FREE)
 
 
+def replace(t, policy):
+    t.host("cat > /run/caps.conf <<'EOF'\n%s\nEOF\n%s apply /run/caps.conf" %
+           (policy, VSFQ))
+
+
 def apply(t, policy):
     """A policy for the host, which is attached."""
     t.cleanup(t.bed.host, "ip link set %s down; %s policy clear; "
               "%s detach all" % (HOST_DEV, VSFQ, VSFQ))
-    t.host("cat > /run/caps.conf <<'EOF'\n%s\nEOF\n%s apply /run/caps.conf" %
-           (policy, VSFQ))
+    replace(t, policy)
     attach_all(t, t.bed.host)
 
 
@@ -44,6 +50,20 @@ def served(t, unit):
             [float(moment) for moment in moments.split()])
 
 
+def between(one, other):
+    """How long it was from one show to the other, at least and at most."""
+    return other[1][0] - one[1][1], other[1][1] - one[1][0]
+
+
+def windows(shows):
+    """From any of them to the last one, if it is known well how long that was.
+    One takes long when its process has to wait for a CPU."""
+    for show in shows:
+        shortest, longest = between(show, shows[-1])
+        if shortest >= WINDOW and longest <= BLUR * shortest:
+            yield show, shortest, longest
+
+
 def measure(t, *commands, unit="bytes", rate=RATE, **loads):
     """Start what shall send, by class; return bytes per second of each, at
     least and at most. With commands each load is started once for each of them,
@@ -52,20 +72,20 @@ def measure(t, *commands, unit="bytes", rate=RATE, **loads):
                     "--cid 42 --duration 600 %s'" % (command, load), limit=700)
             for load in loads.values() for command in commands or [""]]
     idle, _ = served(t, unit)
-    while True:
-        before, start = served(t, unit)
-        if all(before[name] > idle[name] + rate for name in loads):
-            break
+    shows, found = [], None
+    while not found:
+        time.sleep(1)
+        shows.append(served(t, unit))
+        if any(shows[0][0][name] <= idle[name] + rate for name in loads):
+            shows.clear()
         t.check(not any(job.done.is_set() for job in jobs),
                 "no load: " + "".join(job.output for job in jobs))
-    time.sleep(WINDOW)
-    after, end = served(t, unit)
+        found = next(windows(shows), None)
     for job in jobs:
         t.equal(t.end(job), 0, "status of a load, which said " + job.output)
     t.jobs = [job for job in t.jobs if job not in jobs]
-    # A show takes long when its process has to wait for a CPU.
-    shortest, longest = end[0] - start[1], end[1] - start[0]
-    have = {name: [(after[name] - before[name]) / seconds
+    (before, _), shortest, longest = found
+    have = {name: [(shows[-1][0][name] - before[name]) / seconds
                    for seconds in (longest, shortest)] for name in loads}
     print("# %s per second in %.2f to %.2f s: %r" %
           (unit, shortest, longest, have), flush=True)
@@ -131,53 +151,135 @@ def test_other_rates(t):
                                             slow=stream % STREAM))
 
 
-OPENS = """
-class c { connections = 3 }
-rule { class = c }
-device "vhost-vsock*" { connections = 4 }
+# Caps of a class and of its device, and what counts that one was reached.
+UNBROKEN = (
+    ("packet-rate = 100", "", lambda device, c: c["throttled"]),
+    ("group-packet-rate = 100", "", lambda device, c: c["groups_throttled"]),
+    ("", "packet-rate = 100", lambda device, c: device["throttled"]),
+    ("packet-rate = 100  memory = 64K", "",
+     lambda device, c: c["drops"]["memory"]),
+    ("packet-rate = 100  group-memory = 64K", "",
+     lambda device, c: c["drops"]["group"]),
+    ("packet-rate = 100", "memory = 64K",
+     lambda device, c: c["drops"]["device"]),
+)
+MOVES = 512 << 10   # bytes: more than was on its way when a cap came
+SHARED = """
+class shared { %s }
+rule { class = shared }
+device "vhost*" { %s }
 """
+
+
+def reached(t, count):
+    """How often a cap was, and how much the stream has sent by then."""
+    device = json.loads(t.host(VSFQ + " -sj show"))[0]
+    class_, = [c for c in device["classes"] if c["name"] == "shared"]
+    return count(device, class_), sum(
+        f["sent"]["bytes"] for f in device["flows"]
+        if (f["type"], f["peer_port"]) == ("stream", STREAM))
+
+
+def test_unbroken(t):
+    """A stream beside a flood goes on while one cap after the other is reached
+    in their class, and arrives as it was sent."""
+    apply(t, SHARED % ("", ""))
+    t.serve(t.bed.guest, STREAM)
+    job = t.start(t.bed.host, "nice -n 19 build/vsload client --cid 42 "
+                  "--port %d --duration 900 --streams 1 --dgram-flood 1" %
+                  STREAM, limit=1000)
+    for class_, device, count in UNBROKEN:
+        replace(t, SHARED % (class_, device))
+        times, bytes_ = reached(t, count)
+        end = time.monotonic() + 120 * PATIENCE
+        while True:
+            after, sent = reached(t, count)
+            if after > times and sent > bytes_ + MOVES:
+                break
+            t.check(not job.done.is_set() and time.monotonic() < end,
+                    "under %s%s: reached %d times, %d bytes: %s" %
+                    (class_, device, after - times, sent - bytes_, job.output))
+    t.host(VSFQ + " policy clear")
+    t.equal(t.end(job), 0, "status of the load, which said " + job.output)
+
+
+# Policies, and the class whose cap is reached at three; None: the device's is.
+OPENS = (
+    ("class c { connections = 3 }  rule { class = c }"
+     'device "vhost-vsock*" { connections = 4 }', "c"),
+    ('device "vhost-vsock*" { connections = 3 }', None),
+)
 
 
 def opened(t):
     return json.loads(t.host(VSFQ + " -j show"))[0]["connections"]
 
 
-def test_connections(t):
-    """Whoever opens them; one too many is refused, those that are there stay,
-    and when all are closed none is counted."""
-    apply(t, OPENS)
-    for vm in t.bed.host, t.bed.guest:
-        t.start_server(vm, PROBE + " serve stream:%d" % FREE, "serving")
-    jobs = [t.start(vm, "%s hold %d %d /run/enough" % (PROBE, cid, FREE),
-                    limit=120)
-            for vm, cid in ((t.bed.guest, 2), (t.bed.host, 42),
-                            (t.bed.guest, 2))]
-    for job in jobs:
-        t.check(job.says("connected"), job.output)
-    t.equal(opened(t), 3, "connections")
+def capped(t, class_, cap="connections"):
+    """How many requests have been refused by a cap of the class, None: of
+    the device."""
+    shown, = json.loads(t.host(VSFQ + " -j show"))
+    for c in shown["classes"]:
+        if c["name"] == class_:
+            shown = c
+    return shown["capped"][cap]
+
+
+def one_too_many(t, class_):
+    """It is refused from both sides; both are counted, and told."""
+    before = capped(t, class_)
+    monitor = t.start_server(t.bed.host, VSFQ + " -v -j monitor cap",
+                             "listening")
     for vm, cid, what in ((t.bed.guest, 2, "ECONNRESET"),
                           (t.bed.host, 42, "ETIMEDOUT")):
         output = t.run(vm, "%s try stream:%d:%d" % (PROBE, cid, FREE))
         t.equal(output.split()[1], what, "what happened in " + vm.name)
-    capped = json.loads(t.host(VSFQ + " -j show"))[0]["classes"]
-    t.check(sum(c["capped"]["connections"] for c in capped) >= 2,
-            "counted: %r" % capped)
+    t.equal(t.end(monitor), 0, "status of the monitor")
+    t.check(capped(t, class_) >= before + 2, "not counted")
+    events = [json.loads(line) for line in monitor.output.splitlines()[1:]]
+    t.equal({(e["device"], e["direction"], e["type"], e["event"], e["cap"],
+              e.get("class"),
+              e["local_port" if e["direction"] == "in" else "peer_port"])
+             for e in events},
+            {(HOST_DEV, direction, "stream", "cap", "connections", class_,
+              FREE) for direction in ("in", "out")}, "events")
+
+
+def test_connections(t):
+    """Whoever opens them; one too many is refused, those that are there stay,
+    and when all are closed none is counted."""
     for vm in t.bed.host, t.bed.guest:
+        t.start_server(vm, PROBE + " serve stream:%d" % FREE, "serving")
         t.cleanup(vm, "rm -f /run/enough")
-        t.run(vm, "touch /run/enough")
-    for job in jobs:
-        t.equal(job.wait(), 0, "status of one, which said " + job.output)
-    t.wait_for(t.bed.host, "%s show | grep -q 'connections 0 refused'" % VSFQ)
-    output = t.guest("%s try stream:2:%d" % (PROBE, FREE))
-    t.equal(output.split()[1], "answered", "what happens then")
+    for policy, class_ in OPENS:
+        apply(t, policy)
+        jobs = [t.start(vm, "%s hold %d %d /run/enough" % (PROBE, cid, FREE),
+                        limit=200)
+                for vm, cid in ((t.bed.guest, 2), (t.bed.host, 42),
+                                (t.bed.guest, 2))]
+        for job in jobs:
+            t.check(job.says("connected"), job.output)
+        t.equal(opened(t), 3, "connections")
+        one_too_many(t, class_)
+        for vm in t.bed.host, t.bed.guest:
+            t.run(vm, "touch /run/enough")
+        for job in jobs:
+            t.equal(job.wait(), 0, "status of one, which said " + job.output)
+        t.wait_for(t.bed.host, "%s show | grep -q 'connections 0 refused'" %
+                   VSFQ)
+        output = t.guest("%s try stream:2:%d" % (PROBE, FREE))
+        t.equal(output.split()[1], "answered", "what happens then")
+        for vm in t.bed.host, t.bed.guest:
+            t.run(vm, "rm /run/enough")
 
 
 def test_connection_rate(t):
     """As many new ones as there may be, of those that a guest tries; fewer at
-    most for want of CPU."""
+    most for want of CPU. Those that are refused are counted."""
     apply(t, 'device "*" { connection-rate = 8 }')
     t.start_server(t.bed.host, PROBE + " serve stream:%d" % FREE, "serving")
     for _ in range(3):
+        before = capped(t, None, "connection_rate")
         output = t.guest("%s often 2 %d 8" % (PROBE, FREE), limit=60)
         counts, took = output.rstrip().rsplit(" ", 1)
         said = "%s in %s s" % (counts, took)
@@ -185,6 +287,8 @@ def test_connection_rate(t):
         counts, want = ast.literal_eval(counts), 8 * float(took)
         new = counts.get("answered", 0)
         t.check(new < 1.05 * want, said)
+        t.equal(capped(t, None, "connection_rate") - before,
+                counts.get("ECONNRESET", 0), "refused, of " + said)
         # Without one that was refused there were too few.
         if new > 0.95 * want and "ECONNRESET" in counts:
             return

@@ -30,11 +30,16 @@ set_all ignore-gfp-highmem N
 OFF = SET + "set_all probability 0; set_all require-start 0; exit 0"
 
 
-def confine(t, vm, may_sleep="Y"):
-    """Let faults be possible where vsock's modules are among the callers."""
-    modules = [line.split() for line in t.run(
+def modules_of(t, vm):
+    """Those of vsock where faults can be injected, each as fields of a line."""
+    return [line.split() for line in t.run(
         vm, "test -e /proc/self/fail-nth && "
         "grep -E '^(vsock|vhost|vmw_vsock)' /proc/modules || true").splitlines()]
+
+
+def confine(t, vm, may_sleep="Y"):
+    """Let faults be possible where vsock's modules are among the callers."""
+    modules = modules_of(t, vm)
     if not modules:
         t.skip("no fault injection, or vsock is not a module")
     start = min(int(m[5], 16) for m in modules)
@@ -70,12 +75,32 @@ def works(t):
             "--warmup 0" % (PORT + 10))
 
 
+def device_of(t):
+    return t.guest("basename %s/virtio*" % DRIVER).strip()
+
+
+def in_the_end_bound(t, device):
+    t.cleanup(t.bed.guest, "[ -e {0}/{1} ] || echo {1} >{0}/bind".format(
+        DRIVER, device))
+
+
 def test_probe(t):
     """The driver is bound, or it is not; in the end it is, and works."""
+    device = device_of(t)
+    in_the_end_bound(t, device)
     confine(t, t.bed.guest)
-    device = t.guest("basename %s/virtio*" % DRIVER).strip()
     t.guest("{0} write {1}/bind {1}/unbind {2}".format(VSFAULT, DRIVER, device),
-            limit=200)
+            limit=600)
+    works(t)
+
+
+def test_remove(t):
+    """Whatever is refused then, the driver lets go: nobody could be told."""
+    device = device_of(t)
+    in_the_end_bound(t, device)
+    confine(t, t.bed.guest)
+    t.guest("echo {2} >{1}/unbind && {0} write {1}/unbind {1}/bind {2} && "
+            "echo {2} >{1}/bind".format(VSFAULT, DRIVER, device), limit=600)
     works(t)
 
 
@@ -97,7 +122,7 @@ def test_atomic(t):
         t.cleanup(vm, load.configuring(dev, "down"))
         t.run(vm, load.configuring(dev, "pfifo_fast"))
     t.serve(t.bed.host, PORT)
-    for vm in t.vms:
+    for vm in [vm for vm in t.vms if modules_of(t, vm)] or t.vms:
         probable(t, vm, 20, "N")
     t.guest("build/vsload client --port %d --streams 4 --ping 1 --dgram-flood 1 "
             "--duration 5 --warmup 0" % PORT, limit=120)
@@ -111,8 +136,10 @@ def test_workers(t):
     """
     t.serve(t.bed.host, PORT)
     probable(t, t.bed.guest, 5, "Y")
-    t.guest("build/vsload client --port %d --streams 4 --ping 1 --dgram-flood 1 "
-            "--duration 5 --warmup 0; python3 tests/load/churn.py 2 %d 5" %
-            (PORT, PORT), limit=200, status=None)
+    said = t.guest("build/vsload client --port %d --streams 4 --ping 1 "
+                   "--dgram-flood 1 --duration 5 --warmup 0; "
+                   "python3 tests/load/churn.py 2 %d 5" % (PORT, PORT),
+                   limit=200, status=None)
     t.guest(OFF)
+    t.check(not load.WRONG.search(said), said)
     works(t)

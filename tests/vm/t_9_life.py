@@ -8,7 +8,8 @@ import json
 import os
 
 from bed import TOP
-from load import HOST_DEV
+from findings import finds
+from load import HOST_DEV, make_other_version
 from systemd import Systemd
 
 BED = "host"
@@ -53,10 +54,38 @@ def wait_attached(t, vm):
             (True, "vsfq", ["stream", "dgram", "web"]), "what is attached")
 
 
+def sent(t, vm):
+    shown, = json.loads(t.run(vm, VSFQ + " -j show"))
+    return {c["name"]: c["sent"]["packets"] for c in shown["classes"]}
+
+
+def upgrade(t, vm, system):
+    """As dpkg does it, with another program; who says which services may be
+    started while packages are installed says that all may."""
+    make_other_version(t, vm)
+    t.run(vm, "tests/sight/send.py %s dgram 50" % HOST_DEV)
+    before = sent(t, vm)
+    t.check(before["dgram"] >= 50, "nothing was counted: %r" % before)
+    t.run(vm, "cp /run/other {0}.new && mv {0}.new {0}; "
+          "rm -f /usr/sbin/policy-rc.d; cp -r /run/control /var/tmp/control"
+          .format(VSFQ))
+    t.cleanup(vm, "rm -r /var/tmp/control")
+    finds(t, t.run(vm, VSFQ + " doctor"), "warning", HOST_DEV,
+          "attached by another version")
+    system.run("env DPKG_MAINTSCRIPT_PACKAGE=vsfq "
+               "/var/tmp/control/postinst configure 0.1", limit=180)
+    output = t.run(vm, VSFQ + " doctor")
+    finds(t, output, "ok", HOST_DEV, "attached by this version")
+    finds(t, output, "ok", "qdisc", "by this version")
+    after = sent(t, vm)
+    t.check(all(after[name] >= before[name] for name in before),
+            "%r became %r" % (before, after))
+
+
 def test_boot(t):
     """The policy is in force, again after the next boot, until the machine is
     off; a guest that comes later gets it, one that goes leaves nothing, and one
-    that is there at boot is found."""
+    that is there at boot is found. An upgrade takes over from what there is."""
     vm = t.bed.host
     install(t, vm)
     t.cleanup(vm, "%s detach all; %s policy clear; rm -rf /sys/fs/bpf/vsfq" %
@@ -73,6 +102,8 @@ def test_boot(t):
     t.equal(policy(t, vm), in_force, "the policy without a guest")
     start_guest(t, vm, 78)
     wait_attached(t, vm)
+    upgrade(t, vm, system)
+    t.equal(policy(t, vm), in_force, "the policy after an upgrade")
     system.off()
     t.equal(policy(t, vm), in_force, "the policy when all has been stopped")
     # What is pinned and attached ends with the kernel.

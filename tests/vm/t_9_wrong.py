@@ -10,13 +10,25 @@ from load import HOST_DEV, VSFQ, make_other_version
 
 BED = "host"
 
-NEEDS = "needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN (try: root)\n"
+NEEDS = "needs CAP_BPF and CAP_NET_ADMIN (try: root)\n"
+ATTACH_NEEDS = "needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN (try: root)\n"
 CAPABILITIES = ("bpf", "perfmon", "net_admin")
+# What every command does with, but for those below.
+TWO = ("bpf", "net_admin")
+MORE = {
+    # The kernel asks it of programs of its qdiscs and of the LSM.
+    "attach": ("perfmon",),
+    # Not to have what attach needs is a problem.
+    "doctor": ("perfmon",),
+    # It looks through the processes of all.
+    "apply -S": ("sys_ptrace", "dac_read_search"),
+}
+NOBODY = 65534
 PINS = "/sys/fs/bpf/vsfq"
 
 
 def start_guest(t, cid=77, inside=""):
-    return t.start_server(t.bed.host, "%stests/sight/vmm.py %d" %
+    return t.start_server(t.bed.host, "%stests/sight/vmm.py %s" %
                           (inside, cid), "ready", 300)
 
 
@@ -25,46 +37,87 @@ def clean(t):
     t.cleanup(t.bed.host, "%s detach all; %s policy clear" % (VSFQ, VSFQ))
 
 
-def with_capabilities(names):
-    """Root, who owns what is pinned, with these and no others."""
+def with_capabilities(names, uid=0):
+    """Who has these and no others; what he attached is his."""
     some = ",".join(["-all"] + ["+" + n for n in names])
-    return "setpriv --bounding-set=%s --inh-caps=%s " % (some, some)
+    who = "--reuid {0} --regid {0} --clear-groups --ambient-caps={1} " \
+        .format(uid, some) if uid else ""
+    return "setpriv %s--bounding-set=%s --inh-caps=%s " % (who, some, some)
+
+
+def needed(command):
+    return TWO + sum((more for begins, more in MORE.items()
+                      if command.startswith(begins)), ())
 
 
 # Every command of "vsfq help", in an order in which all of them do something.
 COMMANDS = """
 attach all; show -s; show -sj -d 0.1; top -b -c 1 -d 0.1; metrics; doctor
 check /run/wrong.conf; apply -n /run/wrong.conf; apply /run/wrong.conf
-policy show; learn -f 1; monitor; policy clear; detach all; version; help
+policy show; learn -f 1; monitor; policy clear
+apply -C 30 /run/wrong.conf <<< yes; apply -S /run/wrong.conf
+policy clear; detach all; version; help
 """
 
 
+def write_policy(t):
+    t.host("echo 'rule { log = yes  verdict = accept }' > /run/wrong.conf")
+    t.cleanup(t.bed.host, "rm /run/wrong.conf")
+
+
 def test_capabilities(t):
-    """Nothing needs more than three; without any one of them to attach says
-    what is missing, and attaches nothing."""
-    vm = t.bed.host
+    """Each command does with two, or with those that are listed, whoever has
+    them; only who has the third finds no problem."""
     clean(t)
     start_guest(t)
-    t.host("echo 'rule { log = yes  verdict = accept }' > /run/wrong.conf")
-    t.cleanup(vm, "rm /run/wrong.conf")
+    write_policy(t)
     commands = [c.strip() for c in re.split("[;\n]", COMMANDS) if c.strip()]
     listed = re.findall(r"^  ([a-z]+) ", t.host(VSFQ + " help"), re.M)
     t.equal({c.split()[0] for c in commands}, set(listed), "commands")
-    script = "".join("echo '@@ %s'; %s%s %s %s; echo status $?\n" % (
-        c, with_capabilities(CAPABILITIES),
-        "timeout -s INT -k 9 2" if c == "monitor" else "", VSFQ, c)
-        for c in commands)
-    for said in t.host(script, limit=180).split("@@ ")[1:]:
-        want = "124" if said.startswith("monitor\n") else "0"
-        t.check(said.endswith("status %s\n" % want), said)
+    for uid in 0, NOBODY:
+        script = "".join("echo '@@ %s'; %s%s %s %s; echo status $?\n" % (
+            c, with_capabilities(needed(c), uid),
+            "timeout --foreground -s INT -k 9 2" if c == "monitor" else "", VSFQ, c)
+            for c in commands)
+        for said in t.host(script, limit=180).split("@@ ")[1:]:
+            want = "124" if said.startswith("monitor\n") else "0"
+            t.check(said.endswith("status %s\n" % want), "as %d: %s" %
+                    (uid, said))
+        t.host("ls " + PINS, status=2)
+    finds(t, t.host(with_capabilities(TWO) + VSFQ + " doctor", status=1),
+          "problem", "machine", "has no CAP_PERFMON", "root")
+
+
+def test_capability_missing(t):
+    """Who lacks one that a command needs is told which there are to be, and no
+    more, and changes nothing."""
+    clean(t)
+    start_guest(t)
+    write_policy(t)
     for missing in CAPABILITIES:
         have = [n for n in CAPABILITIES if n != missing]
         said = t.host("%s %s attach all" % (with_capabilities(have), VSFQ),
                       status=1)
         t.check(re.fullmatch('vsfq: cannot attach "(all|%s)": %s' %
-                             (HOST_DEV, re.escape(NEEDS)), said),
+                             (HOST_DEV, re.escape(ATTACH_NEEDS)), said),
                 "without %s: %s" % (missing, said))
         t.host("ls " + PINS, status=2)
+    t.host(VSFQ + " attach all")
+    look = "%s policy show; ls -R %s; tc qdisc show" % (VSFQ, PINS)
+    before = t.host(look)
+    apply = "apply /run/wrong.conf"
+    for command, said, *who in (
+            (apply, 'cannot apply "/run/wrong.conf"', ("perfmon", "net_admin")),
+            ("detach all", 'cannot detach "%s"' % HOST_DEV,
+             ("bpf", "perfmon")),
+            # What is pinned is for who attached it.
+            ("learn -f 1", "cannot learn", CAPABILITIES, NOBODY)):
+        t.equal(t.host("%s %s %s" % (with_capabilities(*who), VSFQ, command),
+                       status=1), "vsfq: %s: %s" % (said, NEEDS), "output")
+        t.equal(t.host(look), before, "what there is after " + command)
+    said = t.host("%s %s -S %s" % (with_capabilities(
+        (*TWO, "dac_read_search")), VSFQ, apply), status=1)
+    t.check("is in force, but" in said and "CAP_SYS_PTRACE" in said, said)
 
 
 def test_other_policy(t):
@@ -131,6 +184,57 @@ def test_device_goes(t):
     t.host("%s detach all && ! ls %s" % (VSFQ, PINS))
 
 
+# What looks at a device for a while, or at all of them: how it may end when one
+# of them goes meanwhile. Only who named it hears that it is gone.
+LOOKS = {"show -s -d 0.5": "0", "show -s -d 2 $dev": "01",
+         "top -b -c 2 -d 0.5": "0", "top -b -c 2 -d 0.5 $dev": "01",
+         "metrics": "0", "doctor": "01", "learn -f 1": "0",
+         "-S apply /run/wrong.conf": "0", "monitor": "0"}
+
+
+def test_device_goes_meanwhile(t):
+    """Nobody fails, or stays, for a device of others that is there no more."""
+    vm = t.bed.host
+    clean(t)
+    start_guest(t)
+    t.cleanup(vm, "rm /run/wrong.conf")
+    t.host("echo 'rule { log = yes  verdict = accept }' > /run/wrong.conf; "
+           "%s attach all" % VSFQ)
+    said = t.host("""
+        goes() {
+            rm -f /run/vmm      # which says that the last one was ready
+            tests/sight/vmm.py 78 > /run/vmm & pid=$!
+            until grep -qs ready /run/vmm; do sleep 0.05; done
+            dev=$(grep -l cid78 /sys/class/net/vhost-vsock*/phys_port_name |
+                  cut -d/ -f5)
+            %s attach $dev
+            (sleep $1; kill $pid) &
+        }
+        """ % VSFQ + "".join("""
+        goes %s; echo "@@ $dev %s"
+        %s %s %s; echo status $?; wait
+        """ % (delay, command,
+               # Once: it would tell all of its group, too.
+               "timeout --foreground --preserve-status -s INT -k 9 3"
+               if command == "monitor" else "", VSFQ, command)
+            for command in LOOKS for delay in (0, 0.5, 1)), limit=300)
+    ends = set()
+    for part in said.split("@@ ")[1:]:
+        first, *lines, status = part.splitlines()
+        dev, command = first.split(" ", 1)
+        command = command.replace(dev, "$dev")
+        ends.add((command, status))
+        gone = 'vsfq: cannot show "%s": no such device' % dev
+        wrong = [line for line in lines if line.startswith("vsfq: ")]
+        t.check(status.removeprefix("status ") in LOOKS[command] and
+                wrong == ([gone] if "$dev" in command and
+                          status == "status 1" else []), part)
+    t.check(("show -s -d 2 $dev", "status 1") in ends,
+            "no guest went too early: %r" % ends)
+    t.equal({command for command, _ in ends}, set(LOOKS), "commands")
+    t.host("{0} policy clear; {0} detach all && ! ls {1}".format(VSFQ, PINS))
+
+
 def two_guests(t):
     """Return the names of their devices."""
     for cid in 77, 78:
@@ -193,6 +297,25 @@ def test_overhead(t):
     t.equal(overheads(t), ["16384", "16384"], "overheads")
 
 
+def test_register(t):
+    """The name of the qdisc is free as soon as another one takes its place, or
+    the last device is detached; who detaches it alone has it back."""
+    clean(t)
+    start_guest(t)
+    t.host(VSFQ + " attach all")
+    before = t.host("ls %s/@qdisc" % PINS)
+    t.host("for n in 1 2 3 4 5; do %s attach -o $((5000 + n)) all || exit; done"
+           % VSFQ, limit=300)
+    t.equal((overheads(t), t.host("ls %s/@qdisc" % PINS)), (["5005"], before),
+            "overheads, and what is pinned")
+    t.host("for n in 1 2 3; do {0} detach all && {0} attach all || exit; done"
+           .format(VSFQ), limit=300)
+    t.host("{0} link detach pinned {1}/@qdisc/link && tc qdisc del dev {2} root "
+           "&& {3} attach all".format(t.tool("bpftool"), PINS, HOST_DEV, VSFQ))
+    t.equal(attached(t, ""), {HOST_DEV: (True, "vsfq")}, "what is attached")
+    well(t, HOST_DEV)
+
+
 def tables(t):
     """The numbers of the maps with which the device counts."""
     return {name: json.loads(t.host("%s -j map show pinned %s/%s/%s" % (
@@ -244,6 +367,49 @@ def test_name(t):
             'vsfq: cannot attach "vsock@5": no device of such a name'),
                 argument)
     t.host("ls " + PINS, status=2)
+
+
+def test_another_cid(t):
+    """A guest that is given another one is known by it as soon as anything is
+    attached, or a policy is applied; what was counted stays."""
+    vm = t.bed.host
+    clean(t)
+    start_guest(t, "77 78 79")
+    look = "%s -j map lookup pinned %s/%s/device key 0 0 0 0" % (
+        t.tool("bpftool"), PINS, HOST_DEV)
+    t.host(VSFQ + " attach all; echo default-in = accept > /run/wrong.conf")
+    before = t.host(look)
+    t.check('"peer_cid":77' in before, before)
+    for cid, command in (78, "attach all"), (79, "apply /run/wrong.conf"):
+        t.host("pkill -USR1 -f sight/vmm.py")
+        t.wait_for(vm, "grep -q cid%d /sys/class/net/%s/phys_port_name" %
+                   (cid, HOST_DEV))
+        t.host("%s %s" % (VSFQ, command))
+        after = t.host(look)
+        t.equal(after.count('"peer_cid":%d,' % cid), 1, after)
+        t.equal(re.findall(r'"(?:sent|received)".*', after),
+                re.findall(r'"(?:sent|received)".*', before), "counters")
+    well(t, HOST_DEV)
+
+
+def test_renamed(t):
+    """What is attached goes with the device to its new name; the qdisc is only
+    deleted with it."""
+    vm = t.bed.host
+    clean(t)
+    start_guest(t)
+    t.host(VSFQ + " attach all")
+    before = tables(t), t.host("tc qdisc show dev " + HOST_DEV).split()[:3]
+    t.cleanup(vm, "ip link set dev renamed0 name " + HOST_DEV)
+    t.host("ip link set dev {1} name renamed0 && {0} attach renamed0".format(
+        VSFQ, HOST_DEV))
+    t.equal(attached(t, ""), {"renamed0": (True, "vsfq")}, "what is attached")
+    t.equal(t.host("%s detach %s" % (VSFQ, HOST_DEV), status=1),
+            'vsfq: cannot detach "%s": not attached\n' % HOST_DEV, "an old name")
+    t.host("ip link set dev renamed0 name {1} && {0} attach all".format(
+        VSFQ, HOST_DEV))
+    t.equal((tables(t), t.host("tc qdisc show dev " + HOST_DEV).split()[:3]),
+            before, "tables and qdisc")
 
 
 def attached(t, inside):
