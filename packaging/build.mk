@@ -56,6 +56,14 @@ $(EXAMPLE): docs/vsfq.conf.5.scd
 	@mkdir -p $(@D)
 	sed -n '/^# EXAMPLE/,/^# ERRORS/{/^```/,/^```/{/^```/!p}}' $< > $@
 
+# What vsfq(7) says is to be done then; not of a tree that is to be packed.
+define say_enable
+	@printf '%s\n' 'Installed. For udev and systemd to act, run:' \
+		'  systemctl enable --now vsfq.service' \
+		'  udevadm control --reload' \
+		'  udevadm trigger --subsystem-match=net --attr-match=type=827'
+endef
+
 # Builds nothing: root has another cache, and would build a kernel there.
 .PHONY: install uninstall deb
 install:		## what make has built; DESTDIR= PREFIX=/usr/local
@@ -64,6 +72,7 @@ install:		## what make has built; DESTDIR= PREFIX=/usr/local
 	$(install_units)
 	$(install_data)
 	install -d -m 755 $(DESTDIR)$(POLICY_DIR)
+	$(if $(DESTDIR),,$(say_enable))
 
 uninstall:		## remove it again; a policy in /etc/vsfq stays
 	rm -f $(foreach f,$(PROGRAMS) $(UNITS) $(DATA),$(call destination,$f))

@@ -44,6 +44,9 @@ _vsfq()
 	done
 
 	if [[ $current == -* ]]; then
+		# "with show, top: ...": not with another command.
+		[[ $command ]] && help=$(sed \
+			"/  with [a-z, ]*:/{/ $command[,:]/!d}" <<< "$help")
 		words=$(_vsfq_options "$help")
 	elif [[ ! $command ]]; then
 		words=$(_vsfq_commands "$help")
