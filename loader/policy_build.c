@@ -440,11 +440,16 @@ static const char *check_verdict(const struct vsfq_rule *r)
 	return NULL;
 }
 
-/* "any" is no range to the kernel, which could only answer later for one. */
+/*
+ * "any" is no range to the kernel, which could only answer later for one. The
+ * policy is then that of a rule that does not have it, byte for byte.
+ */
 static void forget_any(struct vsfq_range *range, __u8 *count)
 {
-	if (*count == 1 && policy_any(range))
+	if (*count == 1 && policy_any(range)) {
+		memset(range, 0, sizeof(*range));
 		*count = 0;
+	}
 }
 
 const char *policy_build_rule(struct policy_builder *b, const char **option)

@@ -424,9 +424,11 @@ def test_match(t):
 
 
 def test_fuzz(t):
-    """A million texts, on the way from the manual's example to nonsense."""
-    status, output = t.machine("make -s fuzz")
-    t.check(status == 0, output[-4000:])
+    """A million texts, on the way from the manual's example to nonsense; the
+    same ones each time. What is wrong with which comes first, then where."""
+    status, output = t.machine("make -s fuzz FUZZ_SEED=1")
+    told = re.findall(r"^(?:SUMMARY|Base64|stat:|.*ERROR).*", output, re.M)
+    t.check(status == 0, "\n".join([*told, output[-4000:]]))
 
 
 def test_apply(t):

@@ -16,10 +16,13 @@ build/test_match: tests/policy/test_match.c build/match_test.skel.h \
 	$(CC) $(LOADER_CFLAGS) -Iloader $(CFLAGS) $(LDFLAGS) -o $@ $< \
 		$(POLICY_OBJS) $(LIBBPF)/libbpf.a -lcmocka -lconfuse -lelf -lz
 
-# Coverage guides it through our code; libconfuse is Debian's, and as it leaks
-# what it read before an error, leaks are not looked for.
+# Coverage guides it through our code, from the manual's example and what it has
+# found before; libconfuse is Debian's, and as it leaks what it read before an
+# error, leaks are not looked for.
 FUZZ_RUNS ?= 1000000
-FUZZ_SEEDS := build/fuzz.seeds
+# 0: another one each time.
+FUZZ_SEED ?= 0
+FUZZ_CORPUS := build/fuzz.corpus
 FUZZ_SOURCES := $(patsubst %,loader/policy_%.c,build place hint words print \
 	error)
 
@@ -32,12 +35,14 @@ build/fuzz_parse: tests/policy/fuzz_parse.c loader/policy_source.c \
 		-fno-sanitize-recover=all -o $@ $< $(FUZZ_SOURCES) -lconfuse
 
 .PHONY: fuzz
-fuzz: build/fuzz_parse	## the policy parser, FUZZ_RUNS executions (a million)
-	@mkdir -p $(FUZZ_SEEDS)
+fuzz: build/fuzz_parse	## the policy parser, FUZZ_RUNS executions (a million); FUZZ_SEED=n
+	@rm -rf $(FUZZ_CORPUS) && mkdir -p $(FUZZ_CORPUS)
+	cp tests/policy/found/* $(FUZZ_CORPUS)
 	sed -n '/^```/,/^```/p' docs/vsfq.conf.5.scd | grep -v '```' \
-		> $(FUZZ_SEEDS)/manual
-	split -l 1 $(FUZZ_SEEDS)/manual $(FUZZ_SEEDS)/statement.
+		> $(FUZZ_CORPUS)/manual
+	split -l 1 $(FUZZ_CORPUS)/manual $(FUZZ_CORPUS)/statement.
 	cd build && ASAN_OPTIONS=detect_leaks=0 ./fuzz_parse \
-		-runs=$(FUZZ_RUNS) -max_len=2048 -detect_leaks=0 \
-		-artifact_prefix=fuzz. -dict=../tests/policy/fuzz.dict \
-		-verbosity=0 -print_final_stats=1 fuzz.seeds
+		-runs=$(FUZZ_RUNS) -seed=$(FUZZ_SEED) -max_len=2048 \
+		-detect_leaks=0 -artifact_prefix=fuzz. \
+		-dict=../tests/policy/fuzz.dict -verbosity=0 \
+		-print_final_stats=1 fuzz.corpus
