@@ -14,6 +14,8 @@
 #define HDR_LEN		((uint32_t)sizeof(struct virtio_vsock_hdr))
 #define QUIET_MS	5	/* between looks at a ring that is empty */
 #define BATCH		64
+/* Packets at most until a ring is wedged, so that a short run has some of that */
+#define UNTIL_WEDGE	8000
 
 /* What makes a guest give up a ring, until its driver starts it anew */
 enum lie {
@@ -135,6 +137,11 @@ static unsigned int hear(struct liar *liar)
 	return n;
 }
 
+static void plan_wedge(struct liar *liar)
+{
+	liar->next_wedge = liar->sent + rng_below(&liar->rng, UNTIL_WEDGE);
+}
+
 static void wedge(struct liar *liar)
 {
 	bool rx = rng_one_in(&liar->rng, 2);
@@ -159,6 +166,7 @@ static void wedge(struct liar *liar)
 	user_call(ring);
 	liar->wedges++;
 	liar->wedged = liar->user.starts + 1;
+	plan_wedge(liar);
 	printf("wedged %" PRIu64 ", %" PRIu64 " packets\n", liar->wedges,
 	       liar->sent);
 	fflush(stdout);
@@ -272,7 +280,7 @@ static bool work(struct liar *liar)
 		tell(liar);
 	if (before && liar->sent >= liar->packets)
 		report(liar);
-	else if (before && n && rng_one_in(&liar->rng, 200))
+	else if (before && liar->sent >= liar->next_wedge)
 		wedge(liar);
 	return n;
 }
@@ -304,6 +312,7 @@ int liar_run(struct liar *liar)
 
 	init_gen(liar, &liar->gen);
 	liar->rng.state = ~liar->seed;
+	plan_wedge(liar);
 	err = user_listen(&liar->user, liar->path);
 	while (!err) {
 		err = user_accept(&liar->user, liar->cid,

@@ -30,6 +30,7 @@ struct liar {
 	/* Apart from gen, so that timing does not change what is said */
 	struct rng rng;
 	bool awaited;		/* the guest's sockets are there */
+	uint64_t next_wedge;	/* once so many packets are sent */
 	unsigned int wedged;	/* user.starts when the guest gave up, + 1 */
 };
 

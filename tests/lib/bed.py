@@ -162,12 +162,12 @@ class Job:
         except FileNotFoundError:
             return ""
 
-    def says(self, text, limit=60):
-        """Wait for @text in the output; tell whether it came."""
+    def says(self, *texts, limit=60):
+        """Wait for one of @texts in the output; tell whether it came."""
         end = time.monotonic() + limit * PATIENCE
-        while text not in self.output:
+        while not any(text in self.output for text in texts):
             if self.done.is_set() or time.monotonic() > end:
-                return text in self.output
+                return any(text in self.output for text in texts)
             time.sleep(0.1)
         return True
 
