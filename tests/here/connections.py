@@ -85,12 +85,13 @@ def test_group_connections(t):
         t, "class u { isolate = uid  group-connections = 2 }"
         "class c { isolate = cid  group-connections = 2 }"
         "rule { local-port = 1-9  class = u } rule { class = c }",
-        (REQUEST, 1, 2, 3), (REQUEST, "peer=4", 4),
+        (REQUEST, 1, 2, 3), (RESPONSE, 1, 2), (REQUEST, "peer=4", 4),
         (REQUEST, "uid=1000", 4, 5, 6), (RST, 1), (REQUEST, 3, 7),
-        (REQUEST, 11, 12, 13), (REQUEST, "uid=1000", 14),
+        (REQUEST, 11, 12, 13), (RESPONSE, 11, 12), (REQUEST, "uid=1000", 14),
         (REQUEST, "peer=4", 14, 15, 16), (RST, 11), (REQUEST, 13, 17))
-    t.equal(through, [[1, 2], [], [4, 5], [1], [3],
-                      [11, 12], [], [14, 15], [11], [13]], "let through")
+    t.equal(through, [[1, 2], [1, 2], [], [4, 5], [1], [3],
+                      [11, 12], [11, 12], [], [14, 15], [11], [13]],
+            "let through")
     t.equal([c["capped"] for c in classes[2:4]], 2 * [[0, 0, 4, 0]], "refused")
 
 
@@ -99,8 +100,12 @@ def test_connection_rate(t):
     for text, cap in (('device "*" { connection-rate = 20 } class c { }', 1),
                       ("class c { connection-rate = 20 }", 3),
                       ("class c { group-connection-rate = 20 }", 5)):
-        through, device, classes = asks(
-            t, text + "rule { class = c }", (REQUEST, *range(1, 31)))
+        # More pass if to ask them all takes longer than a moment.
+        for _ in range(3):
+            through, device, classes = asks(
+                t, text + "rule { class = c }", (REQUEST, *range(1, 31)))
+            if len(through[0]) <= 5:
+                break
         t.check(2 <= len(through[0]) <= 5, "%s: %r" % (text, through))
         t.equal((device["capped"] + classes[2]["capped"])[cap],
                 30 - len(through[0]), "refused by " + text)

@@ -50,7 +50,7 @@ def test_batch(t):
         t.equal((device["name"], device["in"], device["share"],
                  device["queue"], device["wait"]),
                 ("vsock0", "0", "100.0", "-", "-"), "the device")
-        t.check(float(device["out"]) > 0, lines[2])
+        t.check(device["out"] not in ("0", "-"), lines[2])
         t.equal([fields(line)["name"] for line in lines[3:5]],
                 ["dgram", "stream"], "classes")
         flows = lines[5:]

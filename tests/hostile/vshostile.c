@@ -110,8 +110,8 @@ static void report(const struct storm *storm, const struct polite *polite,
 	       (long)seconds, storm->received, storm->wedges, storm->stuck);
 	printf("the other guest: %" PRIu64
 	       " bytes echoed and verified, worst round %.0f ms, %.0f %% of"
-	       " its rate alone\n", polite->echoed, polite->worst_ms,
-	       100 * polite_share(polite));
+	       " its rate alone, %u windows\n", polite->echoed,
+	       polite->worst_ms, 100 * polite_share(polite), polite->windows);
 	met_print(&storm->met, MET_LENGTHS);
 	server_report();
 }

@@ -244,7 +244,11 @@ class Vm:
             f.write("cd %s\n%s\n" % (TOP, command))
         if self.dead:
             raise BedError("the %s is gone" % self.name)
-        self.conn.sendall(b"%s %d\n" % (job.ident.encode(), limit))
+        try:
+            self.conn.sendall(b"%s %d\n" % (job.ident.encode(), limit))
+        except OSError as err:
+            self.lost()
+            raise BedError("the %s is gone" % self.name) from err
         return job
 
     def run(self, command, limit=60):

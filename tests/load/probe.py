@@ -32,7 +32,8 @@ from churn import patient_connect
 
 TYPES = {"stream": socket.SOCK_STREAM, "seqpacket": socket.SOCK_SEQPACKET,
          "dgram": socket.SOCK_DGRAM, "sendto": socket.SOCK_DGRAM}
-PATIENCE = 6        # seconds for a connection, or the answer to a datagram
+# Seconds for a connection, or the answer to a datagram
+PATIENCE = int(os.environ.get("PROBE_PATIENCE", 6))
 
 
 def vsock(kind):

@@ -6,7 +6,7 @@ BED = "host"
 
 def run(t, name):
     t.host("PYTHONDONTWRITEBYTECODE=1 python3 tests/sched/%s.py"
-           " build/vsfq %s" % (name, t.tool("bpftool")), limit=900)
+           " build/vsfq %s" % (name, t.tool("bpftool")), limit=2400)
 
 
 def test_decisions(t):

@@ -336,14 +336,14 @@ def test_many_flows(t):
           " }")
     before = classes(t, vm)["dgram"]["sent"]["packets"]
     # Not packets of ours: the device will not send them, but it counts them.
-    t.run(vm, "tests/sight/send.py %s dgram 100000" % HOST_DEV, limit=180)
+    t.run(vm, "tests/sight/send.py %s dgram 100000" % HOST_DEV, limit=600)
     t.equal(classes(t, vm)["dgram"]["sent"]["packets"] - before, 100000,
             "packets in the class")
     expect(t, probe(t, vm, CIDS[other.name], ("stream", OPEN), ("dgram", OPEN),
                     ("dgram", QUIET)),
            {("stream", OPEN): "answered", ("dgram", OPEN): "answered",
             ("dgram", QUIET): "silent"})
-    shown = json.loads(t.run(vm, VSFQ + " -j -s show"))[0]
+    shown = json.loads(t.run(vm, VSFQ + " -j -s show", limit=180))[0]
     flows = shown["flows"]
     t.check(8192 <= len(flows) <= 16384, "%d flows" % len(flows))
     for kind in "stream", "dgram":
@@ -362,7 +362,7 @@ OUTWARD = "rule { direction = out  type = stream  verdict = reject }"
 
 
 def flows_of(t, vm, *ports):
-    shown, = json.loads(t.run(vm, VSFQ + " -j -s show"))
+    shown, = json.loads(t.run(vm, VSFQ + " -j -s show", limit=180))
     return [f for f in shown["flows"] if f["local_port"] in ports]
 
 

@@ -175,12 +175,12 @@ def take_turns(t, vm, other, port, one=ONE, two=OTHER):
     write(t, vm, one, "/run/one.conf")
     apply(t, vm, two, "/run/other.conf")
     jobs = [t.start(side, "%s repeat %d %d /run/enough" % (PROBE, cid, port),
-                    limit=150) for side, cid in ((other, 2), (vm, 42))]
+                    limit=450) for side, cid in ((other, 2), (vm, 42))]
     for job in jobs:
         t.check(job.says("started"), job.output)
     t.run(vm, "for i in $(seq 30); do %s apply /run/one.conf && "
           "%s apply /run/other.conf || exit 1; done" % (VSFQ, VSFQ),
-          limit=120)
+          limit=400)
     for side in vm, other:
         t.run(side, "touch /run/enough")
     for job in jobs:
@@ -194,7 +194,7 @@ def test_never_a_mixture(t):
     vm, other = t.bed.host, t.bed.guest
     attach_all(t, vm)
     before, passed = refused(t, vm), received(t, vm)
-    t.start(other, "%s flood 2 %d 1000000000" % (PROBE, SILENT), limit=150)
+    t.start(other, "%s flood 2 %d 1000000000" % (PROBE, SILENT), limit=450)
     for outcomes in take_turns(t, vm, other, OPEN):
         t.equal(list(outcomes), ["answered"], "outcomes")
         t.check(int(outcomes["answered"]) >= 5, "%r" % outcomes)
@@ -256,10 +256,12 @@ def test_one_answer(t):
     for before, after, what in ANSWERS:
         first, then = (putting(t, vm, text, "/run/%d.conf" % number)
                        for number, text in enumerate((before, after)))
-        # In one go: nobody waits for an answer for long.
-        said = t.run(vm, "%s && %s && dead=%s && { %s try stream:42:%d & } && "
+        # Who hears nothing is not waited for for long.
+        patience = 30 if what == "answered" else 6
+        asks = "PROBE_PATIENCE=%d %s try stream:42:%d" % (patience, PROBE, OPEN)
+        said = t.run(vm, "%s && %s && dead=%s && { %s & } && "
                      "until [ %s -gt $dead ]; do :; done && %s && %s && wait" %
-                     (first, BLOCK, DEAD, PROBE, OPEN, DEAD, then, ADMIT))
+                     (first, BLOCK, DEAD, asks, DEAD, then, ADMIT))
         t.equal(said.split()[1], what,
                 "what happened under %r, then %r" % (before, after))
 

@@ -153,19 +153,24 @@ def test_device_goes(t):
     start_guest(t)
     t.host(VSFQ + " attach all")    # from here on the qdisc is registered
     said = t.host("""
-        for delay in 0 0.5 1 1.5 2.5 5; do
+        for delay in early 0 0.5 1 1.5 2.5 5 late; do
             rm -f /run/vmm      # which says that the last one was ready
             tests/sight/vmm.py 78 > /run/vmm & pid=$!
             until grep -qs ready /run/vmm; do sleep 0.05; done
             dev=$(grep -l cid78 /sys/class/net/vhost-vsock*/phys_port_name |
                   cut -d/ -f5)
-            (sleep $delay; kill $pid) &
+            case $delay in
+            early) kill $pid; wait $pid ;;
+            late) ;;
+            *) (sleep $delay; kill $pid) & ;;
+            esac
             for command in attach show detach; do
                 echo "@@ $delay $command $dev"
                 %s $command $dev; echo status $?
             done
+            [ $delay != late ] || kill $pid
             wait
-        done""" % VSFQ, limit=180)
+        done""" % VSFQ, limit=400)
     ends = set()
     for part in said.split("@@ ")[1:]:
         first, *lines, status = part.splitlines()
@@ -215,9 +220,9 @@ def test_device_goes_meanwhile(t):
         %s %s %s; echo status $?; wait
         """ % (delay, command,
                # Once: it would tell all of its group, too.
-               "timeout --foreground --preserve-status -s INT -k 9 3"
+               "timeout --foreground --preserve-status -s INT -k 9 8"
                if command == "monitor" else "", VSFQ, command)
-            for command in LOOKS for delay in (0, 0.5, 1)), limit=300)
+            for command in LOOKS for delay in (0, 0.5, 1)), limit=900)
     ends = set()
     for part in said.split("@@ ")[1:]:
         first, *lines, status = part.splitlines()
