@@ -101,13 +101,14 @@ SPLAT = re.compile(r"WARNING: |BUG: |BUG \S+ \(|Oops|KASAN|UBSAN|refcount_t|INFO
 # CPU has run the breakpoint after that (QEMU 7.2, once, in a BPF trampoline).
 # And a nested guest got an interrupt on the first instruction of a system call,
 # once, where they are disabled and the stack is still the program's; once on that
-# of another interrupt, where the per-CPU data is still the program's.
+# of another interrupt; once in a spinlock, taken with interrupts disabled, which
+# lockdep told. Of the two latter the frame has EFLAGS without IF (0x200).
 MISEMULATED = re.compile(r"Oops: int3: |"
                          r"Oops: double fault: ((?!.*RIP:).*\n)+"
                          r".*RIP: 0010:entry_SYSCALL_64\+0x0/|"
-                         r"asm_sysvec_(?P<irq>\w+)\+.*\n"
-                         r".*RIP: 0010:asm_sysvec_(?P=irq)\+0x0/.*\n"
-                         r"(.*\n){,3}.*RSP: .* EFLAGS: 000000")
+                         r"asm_(sysvec_\w+|common_interrupt)\+.*\n"
+                         r".*RIP: 0010:.*\n"
+                         r"(.*\n){,3}.*RSP: .* EFLAGS: \w{5}[014589cd]")
 
 # Reports of KCSAN, whose other users have races of their own.
 RACE = re.compile(r"^.*={20,}\n.*BUG: KCSAN: (.*\n)*?.*={20,}\n", re.M)
