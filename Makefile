@@ -102,7 +102,7 @@ CHECK_PROGRAMS := $(addprefix build/,test_load test_match test_top fuzz_parse \
 check demo: deps
 	@$(MAKE) --no-print-directory run-$@
 
-check:			## all tests (40 to 50 minutes), or those of TESTS=pattern
+check:			## all tests (30 to 50 minutes), or those of TESTS=pattern
 run-check: $(KERNEL) $(PLAIN) $(BPFTOOL) all $(CHECK_PROGRAMS)
 	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) tests/run $(TESTS)
 
