@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 
-from policies import NOBODY, Policies, needs_tun, with_one
+from policies import Policies, needs_tun, not_allowed
 from program import DONE, FAILED, VSFQ, complains
 
 DEFAULTS = """\
@@ -100,9 +100,4 @@ def test_nothing_attached(t):
 
 
 def test_not_allowed_to_read(t):
-    """Who may not see the pins is told so, not that nothing is attached."""
-    with with_one(t) as p:
-        output = p.run("vsfq apply one",
-                       NOBODY + "$here/%s learn -f 1" % VSFQ)
-        t.equal(output, "vsfq: cannot learn: needs CAP_BPF and "
-                "CAP_NET_ADMIN (try: root)\n", "output")
+    not_allowed(t, "learn -f 1", "cannot learn")

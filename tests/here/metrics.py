@@ -6,7 +6,7 @@ import os
 import tempfile
 
 import prometheus
-from policies import NOBODY, with_one
+from policies import not_allowed
 from program import DONE, FAILED, VSFQ, complains
 
 # Of what no kernel has: a name that must be escaped, numbers of all sizes.
@@ -134,9 +134,4 @@ def test_file_in_one_step(t):
 
 
 def test_not_allowed_to_read(t):
-    """Who may not see the pins is told so, not that nothing is attached."""
-    with with_one(t) as p:
-        output = p.run("vsfq apply one",
-                       NOBODY + "$here/%s metrics" % VSFQ)
-        t.equal(output, "vsfq: cannot read the devices: needs CAP_BPF "
-                "and CAP_NET_ADMIN (try: root)\n", "output")
+    not_allowed(t, "metrics", "cannot read the devices")

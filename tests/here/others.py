@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Users without privilege next to the pins of root."""
 
+from policies import NOBODY, needs_tun, with_one
 
-from policies import needs_tun, with_one
-
-NOBODY = "setpriv --reuid 65534 --regid 65534 --clear-groups "
 NEEDS = "needs CAP_BPF and CAP_NET_ADMIN (try: root)\n"
 
 

@@ -54,7 +54,7 @@ OPEN_CAPS = [
 # Not every machine lets root look at what all other processes have open.
 ALONE = "-pf --mount-proc"
 # Who may read none of it.
-NOBODY = "setpriv --reuid 65534 --clear-groups "
+NOBODY = "setpriv --reuid 65534 --regid 65534 --clear-groups "
 
 
 def needs_tun(t):
@@ -116,3 +116,12 @@ def with_one(t):
         p.write("one", ANYWHERE)
         p.needs_maps()
         yield p
+
+
+def not_allowed(t, command, what):
+    """Who may not see the pins is told so, not that nothing is attached."""
+    with with_one(t) as p:
+        output = p.run("vsfq apply one", NOBODY + "$here/%s %s" %
+                       (VSFQ, command))
+        t.equal(output, "vsfq: %s: needs CAP_BPF and CAP_NET_ADMIN (try: root)\n"
+                % what, "output")

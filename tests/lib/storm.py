@@ -30,7 +30,7 @@ WORST_MS = 5000 * PATIENCE
 # machine a single second may be next to nothing, or more than it had alone. Of
 # five seconds it was 26 at worst when this was written, beside a load of 5.
 SHARE = 20
-FEW = 5                 # of these seconds, of which the best counts
+ENOUGH = 5              # of these seconds, with fewer it says nothing
 # Of the combinations of a packet's fields, in percent; 98 after 16,000 packets.
 MET = 95
 
@@ -62,7 +62,7 @@ def problem(figures, worst=WORST_MS, share=SHARE):
     """What is wrong with them, or nothing."""
     if figures["worst"] >= worst:
         return "the other guest waited %d ms" % figures["worst"]
-    if figures["windows"] >= FEW and figures["share"] < share:
+    if figures["windows"] >= ENOUGH and figures["share"] < share:
         return "the other guest had %d %% of its rate" % figures["share"]
     if figures["met"] < MET:
         return "%d %% of all combinations were met" % figures["met"]
