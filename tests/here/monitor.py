@@ -80,9 +80,14 @@ def test_events(t):
                          ("seqpacket", 1024, "drop", 2))], "events")
 
 
+def events_of(output):
+    return [json.loads(line) for line in output.splitlines()
+            if line.startswith("{")]
+
+
 def without_time(output):
-    return [{k: v for k, v in json.loads(line).items() if k != "time"}
-            for line in output.splitlines() if line.startswith("{")]
+    return [{k: v for k, v in event.items() if k != "time"}
+            for event in events_of(output)]
 
 
 def test_connections(t):
@@ -208,8 +213,7 @@ def refused(t, policy, *commands):
             "-j", "$here/tests/sight/send.py vsock0 seqpacket 3000", *commands,
             "%s -j map dump pinned /sys/fs/bpf/c/device" % t.tool("bpftool"))
     counted = re.search(r'"unlogged": *(\d+)', output).group(1)
-    return [json.loads(line) for line in output.splitlines()
-            if line.startswith("{")], int(counted)
+    return events_of(output), int(counted)
 
 
 def limited(t, events):
