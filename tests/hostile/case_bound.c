@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <endian.h>
@@ -16,7 +17,8 @@
  * their sum
  */
 #define LONG_QUEUE	262200
-#define LONG_CREDIT	(1u << 20)
+/* So many skbs of a byte are granted by a buffer of half their size */
+#define LONG_CREDIT	(1u << 27)
 /* A flow is half a KiB; what a batch of answers needs is far below the bound */
 #define PORTS		200000
 #define PORTS_BATCH	500
@@ -33,6 +35,7 @@
  */
 #define BYTES		300
 #define BYTES_BOUND_KB	(2 * 256 + 2048)
+#define WAKE_MS		10000
 
 /* Connections whose peer has room for 4 GiB each, as it says; what they may
  * take is the host's own default, twice as much with overhead
@@ -187,7 +190,8 @@ int case_many_resets(void)
 		return fd;
 	before = free_kb();
 	for (i = 0; i < RESETS && !err; i++) {
-		if (send(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) != 1)
+		if (send(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) != 1 &&
+		    errno != EAGAIN)
 			err = -errno;
 		/* What is of another type belongs to no connection */
 		pkt = guest_packet(VIRTIO_VSOCK_OP_RW, 1024);
@@ -254,17 +258,63 @@ int case_big_buffers(void)
 	return err ? err : check_bound("memory", used, BYTES_BOUND_KB);
 }
 
-/* How much the host sends before it waits */
-static long fill(int fd)
+/* How much the host sends before it waits, @size bytes at a time */
+static long fill(int fd, size_t size)
 {
 	static const uint8_t data[65536];
 	long sum = 0;
 	ssize_t n;
 
-	while ((n = send(fd, data, sizeof(data), MSG_DONTWAIT | MSG_NOSIGNAL)) >
-	       0)
+	while ((n = send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL)) > 0)
 		sum += n;
 	return sum;
+}
+
+/* An epoll that tells, once it has looked at @fd, only what @fd is woken for */
+static int waiter(int fd)
+{
+	struct epoll_event event = { .events = EPOLLOUT };
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+
+	if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event))
+		return -errno;
+	return epoll;
+}
+
+static int is_woken(int epoll, int timeout_ms)
+{
+	struct epoll_event event;
+
+	return epoll_wait(epoll, &event, 1, timeout_ms);
+}
+
+/* Single bytes for a guest that takes nothing: each is a packet, and there is
+ * credit for 262,144. When it has taken them there is room for more.
+ */
+int case_small_writes(void)
+{
+	int listener, fd, epoll, err;
+	struct guest guest;
+	long before, sent;
+
+	fd = boot_connected(&guest, NULL, &listener);
+	if (fd < 0)
+		return fd;
+	before = free_kb();
+	sent = fill(fd, 1);
+	err = check_bound("memory", before - free_kb(), BYTES_BOUND_KB);
+	epoll = waiter(fd);
+	if (!err && (epoll < 0 || is_woken(epoll, 0)))
+		err = -EBUSY;
+	if (!err) {
+		rx_offer_all(&guest.dev);
+		err = guest_hear(&guest, sent);
+	}
+	if (!err && is_woken(epoll, WAKE_MS) != 1)
+		err = -ETIMEDOUT;
+	close(epoll);
+	end(&guest, fd, listener);
+	return err;
 }
 
 /* The most that is used since @before, for HOLD_SECONDS of the environment */
@@ -306,12 +356,12 @@ static int hold(struct guest *guest, int listener, int *fds)
 					    listener);
 		if (fds[i] < 0)
 			return fds[i];
-		if (fill(fds[i]) != CREDIT)
+		if (fill(fds[i], 65536) != CREDIT)
 			return -EFBIG;
 	}
 	err = check_bound("memory", held_kb(before), CREDULOUS_BOUND_KB);
 	for (i = 0; i < CREDULOUS && !err; i++)
-		err = fill(fds[i]) ? -EFBIG : 0;
+		err = fill(fds[i], 65536) ? -EFBIG : 0;
 	return err;
 }
 

@@ -25,6 +25,8 @@ static const struct {
 	  case_many_credit_requests },
 	{ "huge-credit", "a guest that takes nothing and has room for 4 GiB",
 	  case_huge_credit },
+	{ "small-writes", "bytes, one at a time, to a guest that takes nothing",
+	  case_small_writes },
 	{ "cid-change", "a guest that gets another CID in mid-conversation",
 	  case_cid_change },
 	{ "killed", "guests killed in mid-conversation, the next one follows",

@@ -18,6 +18,7 @@ int case_listener(void);
 int case_close_queued(void);
 int case_gave_up(void);
 int case_huge_credit(void);
+int case_small_writes(void);
 int case_cid_change(void);
 int case_killed(void);
 int case_no_memory(void);

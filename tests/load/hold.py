@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Make the kernel hold as much as it accepts, and keep it.
 
-usage: hold.py listen PORT BUFFER streams and datagrams come, nothing is read;
-                                  BUFFER is a stream's credit, in bytes
+usage: hold.py listen PORT BUFFER streams and datagrams come, seqpackets to the
+                                  next port, nothing is read; BUFFER is the
+                                  credit of each, in bytes
        hold.py stream CID PORT COUNT SIZE      COUNT connections, writes of SIZE
+       hold.py seqpacket CID PORT COUNT SIZE   the same in messages
        hold.py dgram CID PORT COUNT SIZE SECONDS    COUNT sockets in turn; after
                                                a round goes on until SECONDS are
                                                over
@@ -28,18 +30,27 @@ FULL_SECONDS = 10
 MAX_FILES = 16384
 
 
+def bound(kind, port):
+    s = socket.socket(socket.AF_VSOCK, kind)
+    s.bind((socket.VMADDR_CID_ANY, port))
+    return s
+
+
+def listener(kind, port, credit):
+    s = bound(kind, port)
+    s.setsockopt(socket.AF_VSOCK, socket.SO_VM_SOCKETS_BUFFER_SIZE, credit)
+    s.listen(128)
+    return s
+
+
 def listen(port, credit):
-    conns = []
-    dgram = socket.socket(socket.AF_VSOCK, socket.SOCK_DGRAM)
-    dgram.bind((socket.VMADDR_CID_ANY, port))
-    with socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM) as listener:
-        listener.setsockopt(socket.AF_VSOCK, socket.SO_VM_SOCKETS_BUFFER_SIZE,
-                            credit)
-        listener.bind((socket.VMADDR_CID_ANY, port))
-        listener.listen(128)
-        print("listening", flush=True)
-        while True:
-            conns.append(listener.accept()[0])
+    kept = [bound(socket.SOCK_DGRAM, port)]
+    listeners = [listener(socket.SOCK_STREAM, port, credit),
+                 listener(socket.SOCK_SEQPACKET, port + 1, credit)]
+    print("listening", flush=True)
+    while True:
+        ready, _, _ = select.select(listeners, [], [])
+        kept += [s.accept()[0] for s in ready]
 
 
 def go():
@@ -62,8 +73,8 @@ def sockets(kind, address, count):
     return opened
 
 
-def stream(cid, port, count, size):
-    opened = sockets(socket.SOCK_STREAM, (cid, port), count)
+def connected(kind, address, count, size):
+    opened = sockets(kind, address, count)
     sent = dict.fromkeys(opened, 0)
     go()
     while True:
@@ -77,6 +88,14 @@ def stream(cid, port, count, size):
             except BlockingIOError:
                 pass
     stay(sent.values())
+
+
+def stream(cid, port, count, size):
+    connected(socket.SOCK_STREAM, (cid, port), count, size)
+
+
+def seqpacket(cid, port, count, size):
+    connected(socket.SOCK_SEQPACKET, (cid, port + 1), count, size)
 
 
 def dgram(cid, port, count, size, seconds):
@@ -98,5 +117,5 @@ def dgram(cid, port, count, size, seconds):
 if __name__ == "__main__":
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_FILES, MAX_FILES))
-    {"listen": listen, "stream": stream,
+    {"listen": listen, "stream": stream, "seqpacket": seqpacket,
      "dgram": dgram}[sys.argv[1]](*map(int, sys.argv[2:]))

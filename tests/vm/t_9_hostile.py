@@ -74,5 +74,5 @@ def regression(name):
 for name in ["strays", "no-cid", "listener", "close-queued", "gave-up",
              "long-queue", "many-ports", "many-resets",
              "many-credit-requests", "big-buffers", "huge-credit",
-             "cid-change", "killed"]:
+             "small-writes", "cid-change", "killed"]:
     globals()["test_" + name.replace("-", "_")] = regression(name)

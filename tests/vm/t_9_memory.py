@@ -19,7 +19,7 @@ from load import VSFQ, attach_all
 BED = "pair"
 
 HOLD = "python3 tests/load/hold.py"
-PORTS = itertools.count(6200)
+PORTS = itertools.count(6200, 2)
 CIDS = {"host": 2, "guest 42": 42}
 
 KIB = 1024
@@ -42,8 +42,9 @@ SECONDS = int(os.environ.get("HOLD_SECONDS", 3))
 # Of a queue that stands still there is nothing to see in a few seconds.
 STILL_SECONDS = int(os.environ.get("HOLD_SECONDS", 0))
 
-# The device stands still: after its burst, a byte in a second.
-STILL = "class dgram { rate = 8bit }"
+# The device stands still: after its burst, a byte or a packet in a second.
+DGRAM_STILL = "class dgram { rate = 8bit }"
+STREAM_STILL = "class stream { packet-rate = 1 }"
 
 
 def used(t, vm):
@@ -100,7 +101,7 @@ def hold(t, sender, receiver, what, bound, credit, seconds):
 def hold_still(t, sender, *how):
     """The same for a device that does not send; most of what its qdisc may hold
     has to be there, and stays until it may."""
-    apply(t, sender, STILL)
+    apply(t, sender, DGRAM_STILL)
     said = hold(t, sender, *how, STILL_SECONDS)
     waits = classes(t, sender)["dgram"]["backlog"]["memory"]
     t.check(QDISC * 3 // 4 < waits <= QDISC, "%d KiB wait in the qdisc of the %s" %
@@ -126,10 +127,12 @@ def holds(t, sender, receiver, what, bound, credit=CREDIT, times=1,
     return [int(n) for n in re.findall(r"\d+", said)]
 
 
-def both_ways(t, what, bound, **how):
+def both_ways(t, what, bound, policy=None, **how):
     """Returns what holds() does, of both."""
     for vm in t.vms:
         attach_all(t, vm)
+        if policy:
+            apply(t, vm, policy)
     return [holds(t, sender, receiver, what, bound, **how)
             for sender, receiver in ((t.bed.guest, t.bed.host),
                                      (t.bed.host, t.bed.guest))]
@@ -144,6 +147,13 @@ def test_streams(t):
 def test_one_byte_writes(t):
     """32,768 packets, if they did not share any: four times what is allowed."""
     both_ways(t, "stream 1 1", 32 * KIB * TWICE, credit=32 * KIB)
+
+
+def test_one_byte_messages(t):
+    """They cannot share: 262,144 packets, if nothing but credit bounded them. A
+    slow reader would not do, who ends a connection with more than some hundred
+    messages; so they wait for the device."""
+    both_ways(t, "seqpacket 1 1", CREDIT * TWICE, policy=STREAM_STILL)
 
 
 def test_large_datagrams(t):
