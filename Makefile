@@ -129,8 +129,11 @@ HOLD_SECONDS ?= 60
 memory: $(KERNEL) $(PLAIN) all build/vshostile	## what nobody reads, for HOLD_SECONDS=60 each (half an hour)
 	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) HOLD_SECONDS=$(HOLD_SECONDS) \
 		tests/run t_9_memory
-	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) HOLD_SECONDS=$(HOLD_SECONDS) \
-		tests/run t_9_hostile.test_huge_credit
+	for test in huge_credit small_writes; do \
+		KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) \
+		HOLD_SECONDS=$(HOLD_SECONDS) \
+		tests/run t_9_hostile.test_$$test || exit 1; \
+	done
 
 PACKETS ?= 10000000
 storm: $(KERNEL) $(PLAIN) all build/vshostile	## PACKETS=10000000 of a hostile guest, resumable; SEED=n, ROUND=k

@@ -258,6 +258,21 @@ int case_big_buffers(void)
 	return err ? err : check_bound("memory", used, BYTES_BOUND_KB);
 }
 
+/* The most that is used since @before, for HOLD_SECONDS of the environment */
+static long held_kb(long before)
+{
+	int left = atoi(getenv("HOLD_SECONDS") ?: "0");
+	long worst = 0, now;
+
+	for (;; sleep(1)) {
+		now = before - free_kb();
+		if (now > worst)
+			worst = now;
+		if (left-- <= 0)
+			return worst;
+	}
+}
+
 /* How much the host sends before it waits, @size bytes at a time */
 static long fill(int fd, size_t size)
 {
@@ -302,7 +317,7 @@ int case_small_writes(void)
 		return fd;
 	before = free_kb();
 	sent = fill(fd, 1);
-	err = check_bound("memory", before - free_kb(), BYTES_BOUND_KB);
+	err = check_bound("memory", held_kb(before), BYTES_BOUND_KB);
 	epoll = waiter(fd);
 	if (!err && (epoll < 0 || is_woken(epoll, 0)))
 		err = -EBUSY;
@@ -315,21 +330,6 @@ int case_small_writes(void)
 	close(epoll);
 	end(&guest, fd, listener);
 	return err;
-}
-
-/* The most that is used since @before, for HOLD_SECONDS of the environment */
-static long held_kb(long before)
-{
-	int left = atoi(getenv("HOLD_SECONDS") ?: "0");
-	long worst = 0, now;
-
-	for (;; sleep(1)) {
-		now = before - free_kb();
-		if (now > worst)
-			worst = now;
-		if (left-- <= 0)
-			return worst;
-	}
 }
 
 /* What is still used when all is over */
