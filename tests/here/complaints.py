@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What of a kernel's console fails a test."""
 
-from bed import MISEMULATED, complaint
+import os
+
+from accel import find_accel
+from bed import MISEMULATED, Bed, BedError, complaint
 
 LINE = "[   12.345678] ================================================\n"
 RACE = LINE + """[   12.345679] BUG: KCSAN: data-race in %s / %s
@@ -67,3 +70,18 @@ def test_emulation(t):
     t.check(not MISEMULATED.search(FAULT % "vhost_poll_func+0x0/0x20" +
                                    "[    2.5] RSP: 0018:1 EFLAGS: 00010046"),
             "a fault with interrupts disabled is not ours")
+
+
+def test_nobody_waits(t):
+    """For a VM that was misemulated and may hang."""
+    if find_accel() != "tcg":
+        t.skip("nothing is emulated here")
+    said = TAKEN % ("do_raw_spin_lock+0x9e/0x250", "00000046")
+    with Bed(os.environ["KERNEL"], "tcg", cids=()) as bed:
+        try:
+            bed.host.run("while read -r line; do echo \"<1>$line\" >/dev/kmsg; "
+                         "done << END\n%sEND\nsleep 600" % said, limit=600)
+            t.fail("it was waited for")
+        except BedError as err:
+            t.check("is gone" in str(err), str(err))
+        t.check(bed.emulation_failed(), "the host is to blame")

@@ -109,6 +109,7 @@ MISEMULATED = re.compile(r"Oops: int3: |"
                          r"asm_(sysvec_\w+|common_interrupt)\+.*\n"
                          r".*RIP: 0010:.*\n"
                          r"(.*\n){,3}.*RSP: .* EFLAGS: \w{5}[014589cd]")
+WATCH_SECONDS = 5
 
 # Reports of KCSAN, whose other users have races of their own.
 RACE = re.compile(r"^.*={20,}\n.*BUG: KCSAN: (.*\n)*?.*={20,}\n", re.M)
@@ -369,11 +370,15 @@ class Bed:
         self.close()
 
     @property
+    def vms(self):
+        return [self.host, *self.guests.values()]
+
+    @property
     def guest(self):
         return self.guests[self.cids[0]]
 
     def alive(self):
-        return not any(vm.dead for vm in [self.host, *self.guests.values()])
+        return not any(vm.dead for vm in self.vms)
 
     def emulation_failed(self):
         """Has a VM been lost to what looks like the emulator's fault?
@@ -384,7 +389,7 @@ class Bed:
         """
         if self.accel != "tcg":
             return False
-        for vm in [self.host, *self.guests.values()]:
+        for vm in self.vms:
             said = vm.said(0)
             if MISEMULATED.search(said) or (vm.dead and not complaint(said)):
                 return True
@@ -403,16 +408,29 @@ class Bed:
         self.qemu = subprocess.Popen(self.host_qemu(), stdin=subprocess.DEVNULL,
                                      stdout=log, stderr=log)
         threading.Thread(target=self._reap, daemon=True).start()
+        if self.accel == "tcg":
+            threading.Thread(target=self._watch, daemon=True).start()
         self.host.wait_ready(self.limit)
         for cid in self.cids:
             self.boot_guest(cid)
         # What booting has lost is no test's fault.
-        for vm in [self.host, *self.guests.values()]:
+        for vm in self.vms:
             vm.leaks()
 
     def _reap(self):
         self.qemu.wait()
-        for vm in [self.host, *self.guests.values()]:
+        self._lost()
+
+    def _watch(self):
+        """Who was misemulated may hang, and what becomes of it counts nowhere:
+        nobody shall wait for it."""
+        while self.qemu.poll() is None:
+            time.sleep(WATCH_SECONDS)
+            if any(MISEMULATED.search(vm.said(0)) for vm in self.vms):
+                self._lost()
+
+    def _lost(self):
+        for vm in self.vms:
             vm.lost()
 
     def append(self, name):
@@ -437,7 +455,7 @@ class Bed:
                       self.host.share)
         args += cpu + ["-smp", str(self.cpus),
                        "-serial", "file:" + self.host.console]
-        vms = [self.host, *self.guests.values()]
+        vms = self.vms
         for n, vm in enumerate(vms):
             args += ["-chardev", "socket,id=c%d,path=%s" % (n, vm.path),
                      "-device", "virtserialport,nr=%d,chardev=c%d" % (n + 1, n)]

@@ -22,7 +22,7 @@ class Test:
         self.bed = bed
         self.undo = []
         self.jobs = []
-        self.vms = [bed.host, *bed.guests.values()] if bed else []
+        self.vms = bed.vms if bed else []
         self.said = {vm: vm.size() for vm in self.vms}
 
     def fail(self, reason):

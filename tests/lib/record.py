@@ -127,7 +127,7 @@ def rounds(record, limit, run, **options):
     while record.used < limit and len(record.failed()) < MAX_FAILED:
         start = time.monotonic()
         try:
-            # A VM of a host with one CPU has never been lost by emulation.
+            # With one CPU emulation has lost a VM once, with two often.
             with Bed(os.environ["KERNEL"], find_accel(),
                      cpus=2 if lost < 2 else 1, **options) as bed:
                 boots, booted = 0, time.monotonic() - start
