@@ -34,6 +34,19 @@ def test_races(t):
             "what comes after a race")
 
 
+REMOVED = """[   75.1] WARNING: fs/proc/generic.c:742 at remove_proc_entry+0x265/0x460
+[   75.2]  %s+0x10b/0x260
+[   75.3] ---[ end trace 0000000000000000 ]---
+"""
+
+
+def test_interrupts_without_memory(t):
+    t.equal(complaint(REMOVED % "unregister_irq_proc"), "", "what IRQs lack")
+    ours = REMOVED % "virtio_vsock_remove"
+    t.equal(complaint(REMOVED % "unregister_irq_proc" + ours), ours,
+            "what vsock has forgotten")
+
+
 # Where an interrupt was taken, and with which flags.
 TAKEN = """[    3.0] Oops: general protection fault [#1] SMP
 [    3.1]  asm_exc_general_protection+0x26/0x30
