@@ -52,6 +52,13 @@ def patient_connect(s, cid, port, seconds=STALL_SECONDS):
     s.connect((cid, port))
 
 
+def listening(kind, port):
+    listener = socket.socket(socket.AF_VSOCK, kind)
+    listener.bind((socket.VMADDR_CID_ANY, port))
+    listener.listen(128)
+    return listener
+
+
 def connection(cid, port):
     """One connection; returns how many bytes came back."""
     data = os.urandom(PING_SIZE * random.randint(1, MOST_PINGS))

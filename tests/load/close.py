@@ -22,7 +22,8 @@ import termios
 import threading
 import time
 
-from churn import STALL_SECONDS, patient_connect, received, set_time
+from churn import (STALL_SECONDS, listening, patient_connect, received,
+                   set_time)
 
 # What the rest is made from, and how long it is; 0: so many were sent, how many
 # of them came?
@@ -97,13 +98,6 @@ class Server:
             self.ended.notify_all()
 
 
-def listen(kind, port):
-    listener = socket.socket(socket.AF_VSOCK, kind)
-    listener.bind((socket.VMADDR_CID_ANY, port))
-    listener.listen(128)
-    return listener
-
-
 def accept(server, listener):
     while True:
         threading.Thread(target=server.serve, args=listener.accept()[:1],
@@ -112,7 +106,7 @@ def accept(server, listener):
 
 def serve(port):
     server = Server()
-    streams, messages = (listen(kind, port + i)
+    streams, messages = (listening(kind, port + i)
                          for i, kind in enumerate(KINDS))
     print("serving", flush=True)
     threading.Thread(target=accept, args=(server, messages),

@@ -22,7 +22,7 @@ import socket
 import sys
 import time
 
-from churn import patient_connect
+from churn import listening, patient_connect
 
 # How long a socket that takes nothing is asked again: who makes room may stand
 # still for seconds.
@@ -30,21 +30,17 @@ FULL_SECONDS = 10
 MAX_FILES = 16384
 
 
-def bound(kind, port):
-    s = socket.socket(socket.AF_VSOCK, kind)
-    s.bind((socket.VMADDR_CID_ANY, port))
-    return s
-
-
 def listener(kind, port, credit):
-    s = bound(kind, port)
+    """What it accepts inherits the credit."""
+    s = listening(kind, port)
     s.setsockopt(socket.AF_VSOCK, socket.SO_VM_SOCKETS_BUFFER_SIZE, credit)
-    s.listen(128)
     return s
 
 
 def listen(port, credit):
-    kept = [bound(socket.SOCK_DGRAM, port)]
+    dgram_socket = socket.socket(socket.AF_VSOCK, socket.SOCK_DGRAM)
+    dgram_socket.bind((socket.VMADDR_CID_ANY, port))
+    kept = [dgram_socket]
     listeners = [listener(socket.SOCK_STREAM, port, credit),
                  listener(socket.SOCK_SEQPACKET, port + 1, credit)]
     print("listening", flush=True)
