@@ -109,6 +109,7 @@ MISEMULATED = re.compile(r"Oops: int3: |"
                          r"asm_(sysvec_\w+|common_interrupt)\+.*\n"
                          r".*RIP: 0010:.*\n"
                          r"(.*\n){,3}.*RSP: .* EFLAGS: \w{5}[014589cd]")
+# How often that is looked for.
 WATCH_SECONDS = 5
 
 # Reports of KCSAN, whose other users have races of their own.
@@ -434,7 +435,7 @@ class Bed:
         while self.qemu.poll() is None:
             time.sleep(WATCH_SECONDS)
             if any(MISEMULATED.search(vm.said(0)) for vm in self.vms):
-                self._lost()
+                return self._lost()
 
     def _lost(self):
         for vm in self.vms:
@@ -462,15 +463,14 @@ class Bed:
                       self.host.share)
         args += cpu + ["-smp", str(self.cpus),
                        "-serial", "file:" + self.host.console]
-        vms = self.vms
-        for n, vm in enumerate(vms):
+        for n, vm in enumerate(self.vms):
             args += ["-chardev", "socket,id=c%d,path=%s" % (n, vm.path),
                      "-device", "virtserialport,nr=%d,chardev=c%d" % (n + 1, n)]
-        for n, vm in enumerate(vms):
+        for n, vm in enumerate(self.vms):
             kind = "virtserialport" if n else "virtconsole"
             args += ["-chardev", "socket,id=t%d,path=%s" %
                      (n, vm.terminal_path), "-device", "%s,nr=%d,chardev=t%d" %
-                     (kind, n + len(vms) + 1, n)]
+                     (kind, n + len(self.vms) + 1, n)]
         return args
 
     def guest_qemu(self, cid):
