@@ -127,12 +127,10 @@ torture: $(KERNEL) $(PLAIN) all build/chance.bpf.o	## disturb loads for SECONDS=
 
 HOLD_SECONDS ?= 60
 memory: $(KERNEL) $(PLAIN) all build/vshostile	## what nobody reads, for HOLD_SECONDS=60 each (half an hour)
-	KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) HOLD_SECONDS=$(HOLD_SECONDS) \
-		tests/run t_9_memory
-	for test in huge_credit small_writes; do \
+	for tests in t_9_memory t_9_hostile.test_huge_credit \
+		     t_9_hostile.test_small_writes; do \
 		KERNEL=$(KERNEL) KERNEL_DIR=$(KERNEL_DIR) \
-		HOLD_SECONDS=$(HOLD_SECONDS) \
-		tests/run t_9_hostile.test_$$test || exit 1; \
+		HOLD_SECONDS=$(HOLD_SECONDS) tests/run $$tests || exit 1; \
 	done
 
 PACKETS ?= 10000000
