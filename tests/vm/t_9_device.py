@@ -21,8 +21,8 @@ PORTS = itertools.count(6700, 4)
 DRIVER = "/sys/bus/virtio/drivers/vmw_vsock_virtio_transport"
 REBIND = ("cd %s && dev=$(basename virtio*) && echo $dev >unbind && "
           "echo $dev >bind" % DRIVER)
-RELOAD = ("until rmmod vmw_vsock_virtio_transport; do :; done 2>/dev/null; "
-          "modprobe vmw_vsock_virtio_transport")
+UNLOAD = "until rmmod vmw_vsock_virtio_transport; do :; done 2>/dev/null"
+LOAD = "modprobe vmw_vsock_virtio_transport"
 CYCLES = int(os.environ.get("CYCLES", 6))
 # In turn; the first and the third hold what is queued until the device is gone.
 QDISCS = ["netem delay 60s limit 10000", "pfifo_fast",
@@ -128,11 +128,24 @@ def test_unbind_refused(t):
     new_connections(t, port)
 
 
-def test_unload(t):
-    """rmmod waits for sockets, which must not wait for a qdisc then."""
+def wants_modules(t):
     if t.bed.guest.run("grep -q ^vmw_vsock_virtio_transport /proc/modules")[0]:
         t.skip("vsock is not a module")
-    under_load(t, in_guest(RELOAD), QDISCS[1:])
+
+
+def test_unload(t):
+    """rmmod waits for sockets, which must not wait for a qdisc then."""
+    wants_modules(t)
+    under_load(t, in_guest(UNLOAD + "; " + LOAD), QDISCS[1:])
+
+
+def test_unload_peer(t):
+    """It does not wait for datagrams' sockets, which do not forget their peer."""
+    wants_modules(t)
+    port = next(PORTS)
+    t.start_server(t.bed.host, "build/vsfault echo %d" % port, "echoing")
+    t.guest("python3 tests/load/peer.py 2 %d '%s' '%s'" % (port, UNLOAD, LOAD),
+            limit=120)
 
 
 def test_plug(t):
