@@ -32,12 +32,13 @@ def checked(t, what, *how, **also):
 
 
 def test_guest_lies(t):
-    """After faults in every step of a socket's life."""
+    """After faults in every step of a socket's life, and of a device's."""
     # Ten seconds of a crowd, of which the best counts, there are not.
     checked(t, storm_uml, PACKETS, LIMIT, CPUS, "scheduled", sweep=True,
             share=0)
 
 
 def test_host_lies(t):
-    """And says now and then that the guest has migrated."""
-    checked(t, lie, LIES, LIMIT, CPUS, WANTED)
+    """And says now and then that the guest has migrated. After faults when the
+    driver is bound and lets go."""
+    checked(t, lie, LIES, LIMIT, CPUS, WANTED, sweep=True)

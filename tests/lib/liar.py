@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 
+import faults
 import uml
 from storm import HOSTILE, MET, met_of
 
@@ -23,6 +24,15 @@ bind_again()
 		dev virtio-vsock0 root netem delay 1ms loss 20%; }
 )
 """
+
+# Faults of the driver's, before all that.
+SWEEP = faults.FUNCTIONS + """
+dev=$(basename %s/virtio*)
+possible any && confined vsock && %s && %s
+status=$?
+no_faults
+[ $status = 0 ] || exit $status
+""" % (faults.DRIVER, faults.PROBE.format("$dev"), faults.REMOVE.format("$dev"))
 
 # After each wedge of the rings, until @log says that it is done.
 SERVE = BIND + """
@@ -103,8 +113,9 @@ def read(path):
         return f.read()
 
 
-def lie(kernel, seed, packets, limit, cpus, wanted=WANTED):
-    """To a @kernel that is a program, on @cpus; returns the figures."""
+def lie(kernel, seed, packets, limit, cpus, wanted=WANTED, sweep=False):
+    """To a @kernel that is a program, on @cpus; returns the figures. Begins with
+    a @sweep."""
     with tempfile.TemporaryDirectory() as top:
         path, log = os.path.join(top, "device"), os.path.join(top, "log")
         with open(log, "w") as f:
@@ -113,8 +124,9 @@ def lie(kernel, seed, packets, limit, cpus, wanted=WANTED):
         try:
             while "waiting" not in read(log) and liar.poll() is None:
                 time.sleep(0.05)
-            status, output = uml.run(kernel, SERVE.replace("@log", log), limit,
-                                     vsock=path, cpus=cpus)
+            script = (SWEEP if sweep else "") + SERVE.replace("@log", log)
+            status, output = uml.run(kernel, script, limit, vsock=path,
+                                     cpus=cpus)
         finally:
             liar.kill()
             liar.wait()

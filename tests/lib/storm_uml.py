@@ -2,24 +2,21 @@
 """Packets of a hostile guest for a kernel that is a program, and faults in
 every step of a socket's life: vshostile and vsfault in user-mode Linux."""
 
+import faults
 import storm
 import uml
 
 # A kernel that checks itself, beside whatever else runs.
 WORST_MS = 30000
 
-# What a socket needs is refused, over loopback.
-SWEEP = """
-for d in failslab fail_page_alloc fail_usercopy; do
-	echo 0 >/sys/kernel/debug/$d/verbose
-	a=/sys/kernel/debug/$d/ignore-gfp-wait
-	[ ! -e $a ] || echo N >$a
-done
-echo 0 >/sys/kernel/debug/fail_page_alloc/min-order
+# What a socket needs is refused, over loopback, and what a device of the host does.
+SWEEP = faults.FUNCTIONS + """
 coproc build/vsfault echo 5700
 read -r <&${COPROC[0]}
-build/vsfault sweep 1 5700
+possible any && build/vsfault sweep 1 5700 && confined vhost &&
+	build/vshostile case no-memory
 status=$?
+no_faults
 kill $COPROC_PID
 exit $status
 """

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Memory and copies that a kernel is refused, everywhere or in vsock's code alone:
+bash functions for a kernel with fault injection."""
+
+FUNCTIONS = """
+# Those settings that are there.
+set_all() {	# NAME VALUE
+	local d
+	for d in failslab fail_page_alloc fail_usercopy; do
+		d=/sys/kernel/debug/$d/$1
+		[ ! -e $d ] || echo $2 >$d || return
+	done
+}
+
+# To what may not sleep for memory, or to any.
+possible() {	# atomic|any
+	set_all verbose 0 && set_all min-order 0 &&
+	set_all ignore-gfp-highmem N &&
+	set_all ignore-gfp-wait $([ $1 = any ] && echo N || echo Y)
+}
+
+# Only where a function with such a name is among the callers, of those that stay:
+# what begins and ends a kernel lies elsewhere.
+confined() {	# vsock|vhost
+	local names=vhost range
+	[ $1 = vhost ] || names='(vsock|virtio_vsock|virtio_transport)'
+	range=($(awk '$3 == "_stext" { text = 1 }
+		      $3 == "_etext" { text = 0 }
+		      (text || $4) && $2 ~ /[tT]/ &&
+		      $3 ~ /^'$names'_[a-z0-9_]+$/ { print "0x" $1 }' \
+		/proc/kallsyms | sort))
+	set_all require-start ${range[0]} && set_all require-end ${range[-1]}
+}
+
+by_chance() {	# PERCENT
+	set_all times -1 && set_all probability $1 &&
+	echo 0 >/sys/kernel/debug/fail_usercopy/probability
+}
+
+no_faults() { set_all probability 0 && set_all require-start 0; }
+"""
+
+DRIVER = "/sys/bus/virtio/drivers/vmw_vsock_virtio_transport"
+# Of a device {}: the driver is bound or it is not; in the end it is.
+PROBE = "build/vsfault write %s/bind %s/unbind {}" % (DRIVER, DRIVER)
+# Whatever is refused then, it lets go: nobody could be told.
+REMOVE = ("echo {0} >%s/unbind && build/vsfault write %s/unbind %s/bind {0} && "
+          "echo {0} >%s/bind" % (4 * (DRIVER,)))
