@@ -45,7 +45,7 @@ static int take_down(const char *owner)
 {
 	int err = 0, ifindex = classifier_ifindex(owner);
 
-	if (ifindex == -EPERM)
+	if (pins_denied(ifindex))
 		return ifindex;
 	if (!owner_is_here(owner) && ifindex > 0)
 		return -EXDEV;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <bpf/bpf.h>
-#include <linux/capability.h>
 #include <stdio.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "capability.h"
 #include "doctor.h"
 #include "finding.h"
 #include "kernel.h"
@@ -101,19 +100,6 @@ static void look_at_file_system(json_t *findings)
 		    "%s BPF file system on /sys/fs/bpf", there ? "a" : "no");
 	if (!there)
 		finding_fix(findings, "mount -t bpf bpf /sys/fs/bpf");
-}
-
-static bool has_capability(int capability)
-{
-	struct __user_cap_header_struct header = {
-		.version = _LINUX_CAPABILITY_VERSION_3,
-	};
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { };
-
-	if (syscall(SYS_capget, &header, data))
-		return false;
-	return data[CAP_TO_INDEX(capability)].effective &
-	       CAP_TO_MASK(capability);
 }
 
 /* Capabilities within a user namespace are none to BPF: ask the kernel. */

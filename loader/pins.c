@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "capability.h"
 #include "owner.h"
 #include "pins.h"
 #include "stop.h"
@@ -37,10 +38,18 @@ const char *pins_path(char path[PATH_MAX], const char *owner,
 	return path;
 }
 
-/* Files are only in the way of who lacks the capabilities, too. */
+/* Who lacks the capabilities needs those first; then he is in the way of files. */
 static int denied(int err)
 {
-	return err == -EACCES ? -EPERM : err;
+	if (err != -EACCES)
+		return err;
+	return has_capability(CAP_BPF) && has_capability(CAP_NET_ADMIN) ?
+	       -EREMOTE : -EPERM;
+}
+
+bool pins_denied(int err)
+{
+	return err == -EPERM || err == -EREMOTE;
 }
 
 int pins_open(const char *owner, const char *object)

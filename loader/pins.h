@@ -33,12 +33,16 @@ const char *pins_path(char path[PATH_MAX], const char *owner,
 		      const char *object);
 
 /*
- * Open a pinned object: a descriptor or -errno, of which -EPERM also says that
- * the directories are not ours to look into. A map that another version made
- * may have values of another size: it is -EPROTO to who names the size.
+ * Open a pinned object: a descriptor or -errno. -EREMOTE: the directories are
+ * another user's, which to who lacks the capabilities too is -EPERM. A map that
+ * another version made may have values of another size: it is -EPROTO to who
+ * names the size.
  */
 int pins_open(const char *owner, const char *object);
 int pins_open_map(const char *owner, const char *object, size_t value_size);
+
+/* Does this error say that the pins are not ours to look into? */
+bool pins_denied(int err);
 
 /*
  * Let a map of an object that is not loaded yet be the one that is pinned under

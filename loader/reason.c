@@ -20,6 +20,7 @@ static const struct known {
 	{ EPROTONOSUPPORT,
 	  "the kernel has no BPF qdiscs (Linux 6.16, CONFIG_NET_SCH_BPF)", NULL },
 	{ EPERM, "needs CAP_BPF and CAP_NET_ADMIN", "root" },
+	{ EREMOTE, "/sys/fs/bpf/vsfq belongs to another user", "root" },
 	{ EUSERS, "/sys/fs/bpf/vsfq belongs to somebody else", "rm -r it" },
 	{ EPROTO, "made by another version", "vsfq detach all, policy clear" },
 	{ EEXIST, "a qdisc named vsfq is registered, but not by this program",

@@ -10,6 +10,7 @@
 #include "device.h"
 #include "driver.h"
 #include "guest.h"
+#include "pins.h"
 #include "policy_map.h"
 #include "printable.h"
 #include "qdisc.h"
@@ -348,12 +349,13 @@ static json_t *json_device(const struct device *dev, bool statistics)
 int report_devices(const struct devices *list, bool statistics,
 		   json_t **report)
 {
-	int i;
+	int i, err;
 
 	policy = no_policy;
+	err = policy_map_read(&policy);
 	/* Not ours to look into, the pins would seem not to be there. */
-	if (policy_map_read(&policy) == -EPERM)
-		return -EPERM;
+	if (pins_denied(err))
+		return err;
 	*report = json_array();
 	for (i = 0; i < list->count; i++)
 		json_array_append_new(*report,

@@ -8,7 +8,7 @@ import tempfile
 import btf
 from attached import PINS, Attached
 from findings import findings, finds
-from policies import ANYWHERE, NOBODY, Policies, needs_tun, with_one
+from policies import ANYWHERE, NOBODY, SOMEBODY, Policies, needs_tun, with_one
 from program import DONE, FAILED, VSFQ
 
 
@@ -108,10 +108,11 @@ def test_not_allowed_to_read(t):
             finds(t, output, "warning", about, what + ": needs CAP_BPF",
                   " (try: root)")
         t.check("(try: root) (try" not in output, output)
-        said = p.run("vsfq apply one",
-                     NOBODY + "$here/%s -j doctor" % VSFQ)
-        t.equal({f["fix"] for f in json.loads(said)
-                 if "CAP_BPF" in f["finding"]}, {"root"}, "fixes")
+        for who, why in (NOBODY, "CAP_BPF"), (SOMEBODY, "to another user"):
+            said = p.run("vsfq apply one",
+                         who + "$here/%s -j doctor" % VSFQ)
+            t.equal({f["fix"] for f in json.loads(said)
+                     if why in f["finding"]}, {"root"}, "fixes")
 
 
 def test_user_namespace(t):

@@ -55,6 +55,9 @@ OPEN_CAPS = [
 ALONE = "-pf --mount-proc"
 # Who may read none of it.
 NOBODY = "setpriv --reuid 65534 --regid 65534 --clear-groups "
+# The same with the capabilities: only the files are another user's.
+SOMEBODY = NOBODY + "--inh-caps={0} --ambient-caps={0} ".format(
+    "-all,+bpf,+net_admin")
 
 
 def needs_tun(t):
@@ -121,7 +124,10 @@ def with_one(t):
 def not_allowed(t, command, what):
     """Who may not see the pins is told so, not that nothing is attached."""
     with with_one(t) as p:
-        output = p.run("vsfq apply one", NOBODY + "$here/%s %s" %
-                       (VSFQ, command))
-        t.equal(output, "vsfq: %s: needs CAP_BPF and CAP_NET_ADMIN (try: root)\n"
-                % what, "output")
+        for who, why in (
+                (NOBODY, "needs CAP_BPF and CAP_NET_ADMIN"),
+                (SOMEBODY, "/sys/fs/bpf/vsfq belongs to another user")):
+            output = p.run("vsfq apply one", who + "$here/%s %s" %
+                           (VSFQ, command))
+            t.equal(output, "vsfq: %s: %s (try: root)\n" % (what, why),
+                    "output")

@@ -11,6 +11,7 @@ from load import HOST_DEV, VSFQ, make_other_version
 BED = "host"
 
 NEEDS = "needs CAP_BPF and CAP_NET_ADMIN (try: root)\n"
+OTHERS = "/sys/fs/bpf/vsfq belongs to another user (try: root)\n"
 ATTACH_NEEDS = "needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN (try: root)\n"
 CAPABILITIES = ("bpf", "perfmon", "net_admin")
 # What every command does with, but for those below.
@@ -106,14 +107,15 @@ def test_capability_missing(t):
     look = "%s policy show; ls -R %s; tc qdisc show" % (VSFQ, PINS)
     before = t.host(look)
     apply = "apply /run/wrong.conf"
-    for command, said, *who in (
-            (apply, 'cannot apply "/run/wrong.conf"', ("perfmon", "net_admin")),
-            ("detach all", 'cannot detach "%s"' % HOST_DEV,
+    for command, said, why, *who in (
+            (apply, 'cannot apply "/run/wrong.conf"', NEEDS,
+             ("perfmon", "net_admin")),
+            ("detach all", 'cannot detach "%s"' % HOST_DEV, NEEDS,
              ("bpf", "perfmon")),
             # What is pinned is for who attached it.
-            ("learn -f 1", "cannot learn", CAPABILITIES, NOBODY)):
+            ("learn -f 1", "cannot learn", OTHERS, CAPABILITIES, NOBODY)):
         t.equal(t.host("%s %s %s" % (with_capabilities(*who), VSFQ, command),
-                       status=1), "vsfq: %s: %s" % (said, NEEDS), "output")
+                       status=1), "vsfq: %s: %s" % (said, why), "output")
         t.equal(t.host(look), before, "what there is after " + command)
     said = t.host("%s %s -S %s" % (with_capabilities(
         (*TWO, "dac_read_search")), VSFQ, apply), status=1)

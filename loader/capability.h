@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What this process may do, as far as its capabilities go. */
+#ifndef LOADER_CAPABILITY_H
+#define LOADER_CAPABILITY_H
+
+#include <linux/capability.h>
+#include <stdbool.h>
+
+bool has_capability(int capability);
+
+#endif
