@@ -78,6 +78,48 @@ static int usage_error(const struct options *opt, const char *reason,
 	return EXIT_USAGE;
 }
 
+/* Of two or more: it is the beginning of all of them. */
+static bool is_ambiguous(const char *word)
+{
+	size_t length = strcspn(word, "=") - 2;
+	const struct option *o;
+	int count = 0;
+
+	for (o = long_options; o->name; o++)
+		count += !strncmp(o->name, word + 2, length);
+	return count > 1;
+}
+
+static bool is_known(int letter)
+{
+	const struct option *o;
+
+	for (o = long_options; o->name; o++)
+		if (o->val == letter)
+			return true;
+	return false;
+}
+
+/*
+ * What getopt_long() did not take, for which it returned this. The word before
+ * the next one is not the one to blame while letters of that are left.
+ */
+static int option_error(const struct options *opt, int returned,
+			const char *word)
+{
+	char letter[] = { '-', optopt, '\0' };
+
+	if (returned == ':')
+		return usage_error(opt, "missing value for",
+				   strncmp(word, "--", 2) ? letter : word);
+	if (!optopt)
+		return usage_error(opt, is_ambiguous(word) ?
+				   "ambiguous option" : "unknown option", word);
+	if (is_known(optopt))
+		return usage_error(opt, "surplus value in", word);
+	return usage_error(opt, "unknown option", letter);
+}
+
 static const struct command *find_command(const char *name)
 {
 	const struct command *c;
@@ -179,7 +221,7 @@ static int run(int argc, char **argv)
 	int c;
 
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, "jpsnbc:C:d:f:o:St:vVh", long_options,
+	while ((c = getopt_long(argc, argv, ":jpsnbc:C:d:f:o:St:vVh", long_options,
 				NULL)) != -1) {
 		given[c] = true;
 		switch (c) {
@@ -242,8 +284,7 @@ static int run(int argc, char **argv)
 		case 'h':
 			return command_help(&opt, NULL);
 		default:
-			return usage_error(&opt, "unknown option",
-					   argv[optind - 1]);
+			return option_error(&opt, c, argv[optind - 1]);
 		}
 	}
 	log_start(&opt);
