@@ -145,6 +145,11 @@ int command_apply(const struct options *opt, char **arguments)
 	static struct policy_error error;
 	int in_force, lock, err;
 
+	if (opt->dry_run && (opt->confirm || opt->strict)) {
+		complain(opt, "\"-n\" changes nothing: it does not go with \"-%c\" (try: vsfq help)",
+			 opt->confirm ? 'C' : 'S');
+		return EXIT_USAGE;
+	}
 	if (policy_parse(path, policy_find_cgroup, &new, &error))
 		return policy_complain(opt, &error);
 	lock = opt->dry_run ? -1 : pins_lock();

@@ -26,6 +26,8 @@ def test_vsfq_usage(t):
             "version now": '"now"',
             "check one two": '"two"',
             "apply one two": '"two"',
+            "apply -nC 30": 'does not go with "-C"',
+            "-n apply -S": 'does not go with "-S"',
             "policy": '"policy"',
             "policy frobnicate": '"frobnicate"',
             "--frobnicate show": 'unknown option "--frobnicate"',
