@@ -254,11 +254,11 @@ static const char *read_default_in(struct policy_builder *b, const char *text)
 	__u32 verdict = VSFQ_ACCEPT;
 	const char *wrong;
 
-	wrong = policy_read_word(policy_verdicts, text, &verdict);
+	if (!strcmp(text, policy_word(policy_verdicts, VSFQ_DROP)))
+		return "is not possible: a refused connection gets a RST "
+		       "(say reject)";
+	wrong = policy_read_word(policy_verdicts_in, text, &verdict);
 	b->policy->defaults[VSFQ_IN] = verdict;
-	if (!wrong && verdict == VSFQ_DROP)
-		wrong = "is not possible: a refused connection gets a RST "
-			"(say reject)";
 	return wrong;
 }
 

@@ -30,6 +30,12 @@ const struct policy_word policy_verdicts[] = {
 	{ }
 };
 
+const struct policy_word policy_verdicts_in[] = {
+	{ "accept", VSFQ_ACCEPT },
+	{ "reject", VSFQ_REJECT },
+	{ }
+};
+
 const struct policy_word policy_answers[] = {
 	{ "no", false }, { "yes", true }, { }
 };

@@ -22,6 +22,7 @@ struct policy_word {
 extern const struct policy_word policy_directions[];
 extern const struct policy_word policy_types[];
 extern const struct policy_word policy_verdicts[];
+extern const struct policy_word policy_verdicts_in[];	/* but for datagrams */
 extern const struct policy_word policy_answers[];
 extern const struct policy_word policy_isolates[];
 

@@ -77,6 +77,8 @@ def test_wrong_values(t):
     for line, column, word, reason in (
             ("frob = 1", 1, "frob", "no such option"),
             ("default-in = drop", 14, "drop", "say reject"),
+            ("default-in = foo", 14, "foo", "must be accept or reject\n"),
+            ("default-out = foo", 15, "foo", "accept, reject or drop\n"),
             ("class a { weight = 0 }", 20, "0", "between 1 and 1000"),
             ("class a { weight = 1001 }", 20, "1001", "between 1 and 1000"),
             ("class a { weight = -1 }", 20, "-1", "a number between 1 and 1000"),
