@@ -25,8 +25,8 @@ struct policy_error {
 	int column;
 };
 
-/* Gives a cgroup its id; false if there is none of its path. */
-typedef bool policy_find_t(struct vsfq_cgroup *cgroup);
+/* Gives a cgroup its id; returns NULL, or what is wrong with its path. */
+typedef const char *policy_find_t(struct vsfq_cgroup *cgroup);
 
 /*
  * Returns 0, or -1 with the first error. Whether there is a cgroup of some path

@@ -69,8 +69,9 @@ static const char *read_cgroup(struct policy_builder *b, const char *text)
 			break;
 	if (i == VSFQ_MAX_CGROUPS)
 		return "is one cgroup too many: 64 is the limit";
-	if (b->find && !b->find(&cgroup))
-		return "is no cgroup that is there";
+	wrong = b->find ? b->find(&cgroup) : NULL;
+	if (wrong)
+		return wrong;
 	p->cgroup[i] = cgroup;
 	b->rule.cgroup = i + 1;
 	return NULL;

@@ -13,19 +13,27 @@
 #define MAX_LINES	(VSFQ_MAX_RULES + VSFQ_MAX_CLASSES +		\
 			 VSFQ_MAX_SECTIONS + 2)
 
+static bool is_cgroup2(const char *path)
+{
+	struct statfs fs;
+
+	return !statfs(path, &fs) && fs.f_type == CGROUP2_SUPER_MAGIC;
+}
+
 /* The number of its directory is what the kernel calls a cgroup's id. */
-bool policy_find_cgroup(struct vsfq_cgroup *cgroup)
+const char *policy_find_cgroup(struct vsfq_cgroup *cgroup)
 {
 	char path[sizeof(POLICY_CGROUPS) + VSFQ_CGROUP_SIZE];
-	struct statfs fs;
 	struct stat st;
 
+	if (!is_cgroup2(POLICY_CGROUPS))
+		return "is no cgroup to be found: cgroup v2 is not on "
+		       POLICY_CGROUPS;
 	snprintf(path, sizeof(path), "%s%s", POLICY_CGROUPS, cgroup->path);
-	if (statfs(path, &fs) || fs.f_type != CGROUP2_SUPER_MAGIC ||
-	    stat(path, &st) || !S_ISDIR(st.st_mode))
-		return false;
+	if (!is_cgroup2(path) || stat(path, &st) || !S_ISDIR(st.st_mode))
+		return "is no cgroup that is there";
 	cgroup->id = st.st_ino;
-	return true;
+	return NULL;
 }
 
 /* A number that neither has, or else one that only the old policy has. */

@@ -304,6 +304,18 @@ def test_backslash_in_force(t):
             "is no cgroup that is there\n", "output")
 
 
+def test_no_cgroups(t):
+    """Where the hierarchy of version 2 is not where it should be, as on hosts
+    that have both, no other path would help."""
+    with with_one(t) as p:
+        p.write("cgroup", "rule { direction = out cgroup = / verdict = drop }")
+        output = p.run("mount -t tmpfs none /sys/fs/cgroup || exit 77",
+                       "vsfq apply cgroup; echo $?; vsfq policy show")
+    t.equal(output, 'vsfq: cgroup:1:33: "/" is no cgroup to be found: cgroup '
+            "v2 is not on /sys/fs/cgroup\n1\n# no policy is in force\n",
+            "output")
+
+
 def test_asterisk(t):
     """libconfuse would leave out one that does not stand in quotes."""
     wrong(t, "# * \ndevice vhost* { }\n", "2:13:", '"vhost*"',
