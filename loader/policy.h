@@ -19,7 +19,7 @@
 struct policy_error {
 	char file[PATH_MAX];
 	bool named;		/* by a word, which may be an empty one */
-	char word[64];
+	char word[PATH_MAX];
 	char reason[160];
 	int line;		/* from 1; 0: the file as such */
 	int column;

@@ -5,7 +5,7 @@
 
 const char *policy_error_text(const struct policy_error *e)
 {
-	static char text[PATH_MAX + 256];
+	static char text[2 * PATH_MAX + 256];
 	int length;
 
 	length = snprintf(text, sizeof(text), "%s:", *e->file ? e->file : "\"\"");

@@ -30,7 +30,7 @@
 struct seen {
 	const char *name;
 	int token;		/* the last of its values */
-	char word[64];
+	char *word;		/* that one */
 };
 
 static struct parser {
@@ -110,7 +110,7 @@ static bool cut_word(char *text, char *word, size_t size)
 	char *from = strchr(text, '\''), *to;
 
 	to = from ? strchr(from + 1, '\'') : NULL;
-	if (!to || to - from > size)
+	if (!to)
 		return false;
 	snprintf(word, size, "%.*s", (int)(to - from - 1), from + 1);
 	/* The word is named by itself: leave the sentence without. */
@@ -123,14 +123,19 @@ static bool cut_word(char *text, char *word, size_t size)
 static void confuse_error(cfg_t *cfg, const char *format, va_list ap)
 {
 	const struct policy_source *s = source_of(cfg);
-	char text[160], word[64] = "";
+	char *text, word[PATH_MAX] = "";
 
-	vsnprintf(text, sizeof(text), format, ap);
+	/* As long as the word that is in it. */
+	if (vasprintf(&text, format, ap) < 0) {
+		fail(cfg, word, strerror(ENOMEM));
+		return;
+	}
 	if (now.including)
 		snprintf(word, sizeof(word), "%s", now.including);
 	else if (!cut_word(text, word, sizeof(word)))
 		policy_token_word(s, cfg->line, word, sizeof(word));
 	fail(cfg, word, policy_hint(s, cfg->line, text) ?: text);
+	free(text);
 }
 
 static struct seen *find_seen(struct seen *list, const char *name)
@@ -155,8 +160,18 @@ static int note(cfg_t *cfg, cfg_opt_t *opt, const char *value)
 		return fail_option(cfg, opt->name, "is set twice");
 	s->name = opt->name;
 	s->token = cfg->line;
-	snprintf(s->word, sizeof(s->word), "%s", value);
+	free(s->word);
+	s->word = strdup(value);
 	return 0;
+}
+
+static void forget_seen(struct seen list[MAX_OPTIONS])
+{
+	int i;
+
+	for (i = 0; i < MAX_OPTIONS; i++)
+		free(list[i].word);
+	memset(list, 0, MAX_OPTIONS * sizeof(*list));
 }
 
 /* libconfuse calls nobody for these. */
@@ -209,7 +224,7 @@ static int fail_section(cfg_t *cfg, const char *option, const char *name,
 							cfg->line),
 			       name, wrong);
 	s = find_seen(now.section, option);
-	return fail_at(cfg, s->token, s->word, wrong);
+	return fail_at(cfg, s->token, s->word ?: option, wrong);
 }
 
 static int end_rule(cfg_t *cfg, cfg_opt_t *opt)
@@ -224,7 +239,7 @@ static int end_rule(cfg_t *cfg, cfg_opt_t *opt)
 	wrong = policy_build_rule(&now.builder, &option);
 	if (wrong)
 		return fail_section(cfg, option, "rule", wrong);
-	memset(now.section, 0, sizeof(now.section));
+	forget_seen(now.section);
 	return 0;
 }
 
@@ -240,7 +255,7 @@ static int end_titled(cfg_t *cfg, cfg_opt_t *opt,
 	wrong = build(&now.builder, cfg_title(section), &option);
 	if (wrong)
 		return fail_section(cfg, option, cfg_title(section), wrong);
-	memset(now.section, 0, sizeof(now.section));
+	forget_seen(now.section);
 	return 0;
 }
 
@@ -276,7 +291,7 @@ static FILE *open_source(const char *path, const char *more,
 static int fail_source(const char *path, const char *wrong)
 {
 	const struct policy_source *s = now.sources;
-	char word[64];
+	char word[PATH_MAX];
 
 	if (!s || !s->line)
 		return fail_in(path, 0, 0, NULL, wrong);
@@ -424,10 +439,13 @@ static int parse(FILE *text, const char *path)
 	return *now.error->reason ? -1 : 0;
 }
 
-static void forget_sources(void)
+/* Nothing of it but the error outlives the parser. */
+static void finish(void)
 {
 	struct policy_source *s;
 
+	forget_seen(now.top);
+	forget_seen(now.section);
 	while ((s = now.sources)) {
 		now.sources = s->next;
 		policy_source_free(s);
@@ -449,6 +467,6 @@ int policy_parse(const char *path, policy_find_t *find,
 	} else {
 		ret = fail_source(path, wrong);
 	}
-	forget_sources();
+	finish();
 	return ret;
 }

@@ -186,6 +186,22 @@ def test_wrong_values(t):
               '"%s"' % word, reason)
 
 
+def test_long_words(t):
+    """They are named to their end, which often is what is wrong with them."""
+    for length in 63, 64, 150, 239, 4095:
+        word = (length * "/long")[:length]
+        for text, column, reason in (
+                ("rule { direction = in cgroup = '%s' class = dgram }", 33,
+                 "needs direction" if length <= 239 else "is a path of more"),
+                ("class %s { }", 7, "is not a name"),
+                ("include(%s)", 9, "No such file"),
+                ("rule { cgroup = '%s\n", 17, "has a quote that is not"),
+                ("%s = 1", 1, "no such option\n")):
+            wrong(t, text % word, "1:%d:" % column, '"%s" %s' % (word, reason))
+            t.equal(json.loads(policy(t, text % word, "-j")[1])["word"], word,
+                    "the word as JSON")
+
+
 def test_said_twice(t):
     for text, where, word in (
             ("default-in = accept\ndefault-in = accept", "2:1:",

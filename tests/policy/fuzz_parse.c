@@ -55,7 +55,7 @@ static int parse_text(const char *text, size_t length,
 		ret = parse(file, NAME);
 		fclose(file);
 	}
-	forget_sources();
+	finish();
 	return ret;
 }
 
