@@ -71,7 +71,7 @@ static int write_and_confirm(const struct options *opt, const char *path,
 	ret = write_policy(opt, path, new);
 	if (ret != EXIT_DONE)
 		return ret;
-	pending = policy_map_pend();
+	pending = policy_map_pend(new->generation);
 	/* Others may change what is pinned while somebody reads this. */
 	close(lock);
 	fprintf(stderr, "vsfq: applied; press Enter in %d s to keep it\n",
@@ -102,11 +102,10 @@ static int end_connections(const struct options *opt, const char *path,
  * Who applies a policy that somebody else has yet to confirm wants it to stay:
  * as another one, of its own generation, it is not rolled back.
  */
-static bool is_done(const struct options *opt, const struct vsfq_policy *new,
+static bool is_done(const struct vsfq_policy *new,
 		    const struct vsfq_policy *old)
 {
-	return policy_same(new, old) &&
-	       (opt->confirm || !policy_map_pending());
+	return policy_same(new, old) && !policy_map_pending(old->generation);
 }
 
 static int change(const struct options *opt, const char *path,
@@ -157,6 +156,10 @@ int command_apply(const struct options *opt, char **arguments)
 	if (in_force < 0)
 		return complain(opt, "cannot read the policy in force: %s",
 				reason(in_force));
+	/* What came back would be a policy that nobody has confirmed. */
+	if (opt->confirm && in_force && policy_map_pending(old.generation))
+		return complain(opt, "cannot apply \"%s\": the policy in force waits to be confirmed (try: without -C)",
+				path);
 	policy_keep_classes(&new, &old);
 	if (opt->dry_run)
 		return print_change(opt, path, in_force ? &old : NULL, &new);
@@ -164,6 +167,5 @@ int command_apply(const struct options *opt, char **arguments)
 	if (err)
 		return complain(opt, "cannot look what the devices are now: %s",
 				reason(err));
-	return change(opt, path, &new, in_force && is_done(opt, &new, &old),
-		      lock);
+	return change(opt, path, &new, in_force && is_done(&new, &old), lock);
 }

@@ -15,6 +15,7 @@
 #define PINS_POLICY	"@policy"
 #define MAP		"policy"
 #define CURRENT		"current"
+#define GENERATION_SHIFT 16
 #define NEXT		"next"	/* about to be current, or what a kill left */
 
 static int open_pin(const char *object)
@@ -201,7 +202,8 @@ static __u64 new_generation(void)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (now.tv_sec * 1000000ULL + now.tv_nsec / 1000) << 16;
+	return (now.tv_sec * 1000000ULL + now.tv_nsec / 1000) <<
+	       GENERATION_SHIFT;
 }
 
 static int rename_pin(const char *from, const char *to)
@@ -339,20 +341,33 @@ static int open_pending(void)
 		    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-int policy_map_pend(void)
+/* Of one byte, at an offset that only this policy has. */
+static struct flock pending_lock(__u64 generation, short type)
 {
+	return (struct flock){
+		.l_type = type,
+		.l_whence = SEEK_SET,
+		.l_start = generation >> GENERATION_SHIFT,
+		.l_len = 1,
+	};
+}
+
+int policy_map_pend(__u64 generation)
+{
+	struct flock lock = pending_lock(generation, F_RDLCK);
 	int fd = open_pending();
 
 	if (fd >= 0)
-		flock(fd, LOCK_SH);
+		fcntl(fd, F_OFD_SETLK, &lock);
 	return fd;
 }
 
-bool policy_map_pending(void)
+bool policy_map_pending(__u64 generation)
 {
+	struct flock lock = pending_lock(generation, F_WRLCK);
 	int fd = open_pending();
-	bool pending = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) &&
-		       errno == EWOULDBLOCK;
+	bool pending = fd >= 0 && !fcntl(fd, F_OFD_GETLK, &lock) &&
+		       lock.l_type != F_UNLCK;
 
 	close(fd);
 	return pending;

@@ -38,11 +38,11 @@ int policy_map_keep(void);
 int policy_map_restore(int kept, __u64 generation);
 
 /*
- * Somebody waits for a policy to be confirmed, until the descriptor is closed;
- * so it is -1 where that cannot be told. Does anybody?
+ * Somebody waits for the policy of this generation to be confirmed, until the
+ * descriptor is closed; so it is -1 where that cannot be told. Does anybody?
  */
-int policy_map_pend(void);
-bool policy_map_pending(void);
+int policy_map_pend(__u64 generation);
+bool policy_map_pending(__u64 generation);
 
 /* From now on there is none. */
 int policy_map_clear(void);

@@ -576,6 +576,24 @@ def test_confirm_meanwhile(t):
                  "vsfq %s; kill $!; wait $!; echo $?" % other)
 
 
+def test_confirm_twice(t):
+    """No policy comes back that nobody has confirmed: while one waits, another
+    one is confirmed without waiting or not at all."""
+    first = ["vsfq_c() { exec $here/build/vsfq -C 30 apply two; }",
+             "vsfq_c <&3 & until_applied"]
+    last = "kill $!; wait $!; echo $?"
+    for other in "three", "two":
+        confirms(t, ['vsfq: cannot apply "%s": the policy in force waits to be '
+                     "confirmed (try: without -C)" % other, "1", BACK, "1",
+                     "11"],
+                 *first, "vsfq -C 1 apply %s <&3; echo $?" % other, last)
+    # Who still waits, but for a policy that was replaced, is in nobody's way.
+    confirms(t, ["0", "vsfq: not confirmed, but a policy was applied or "
+                 "cleared meanwhile: nothing is rolled back", "1", "22"],
+             *first, "vsfq apply three; echo | vsfq -C 30 apply two; echo $?",
+             last)
+
+
 def test_nobody_waits(t):
     """For who reads a file that does not end, or prints to who does not read;
     and who waits for a change of others can be interrupted."""

@@ -13,7 +13,7 @@ BED = "host"
 
 TESTS = {
     "policy": ["match", "apply", "confirm", "confirm_not",
-               "confirm_meanwhile", "clear"],
+               "confirm_meanwhile", "confirm_twice", "clear"],
     "wrong": ["apply", "detach"],
     "monitor": ["events", "refused", "caps", "text", "limit"],
     "learn": ["what_was_seen", "before", "ports", "json", "time"],
