@@ -227,6 +227,7 @@ static json_t *json_qdisc(const struct qdisc *q)
 
 struct flows {
 	json_t *array;
+	json_t *told;		/* by their names */
 	__u32 queue;		/* in which they wait, 0: one that we can't see */
 };
 
@@ -241,10 +242,22 @@ static void add_backlog(json_t *flow, __u32 queue, __u32 class,
 	json_object_set_new(flow, "waited_us", json_integer(b.waited / 1000));
 }
 
-static void add_flow(const struct vsfq_flow_key *key,
-		     const struct vsfq_flow_stats *stats, void *data)
+/* A table of flows that changes as it is read may tell of one twice. */
+static bool is_told(const struct flows *flows, const struct vsfq_flow_key *key)
 {
-	const struct flows *flows = data;
+	char name[64];
+
+	snprintf(name, sizeof(name), "%u:%u %u:%u %u", key->local_cid,
+		 key->local_port, key->peer_cid, key->peer_port, key->type);
+	if (json_object_get(flows->told, name))
+		return true;
+	json_object_set_new(flows->told, name, json_true());
+	return false;
+}
+
+static json_t *json_flow(const struct vsfq_flow_key *key,
+			 const struct vsfq_flow_stats *stats)
+{
 	json_t *flow = json_pack("{s:I, s:I, s:I, s:I, s:s, s:s, s:I, s:I}",
 				 "local_cid", (json_int_t)key->local_cid,
 				 "local_port", (json_int_t)key->local_port,
@@ -258,6 +271,18 @@ static void add_flow(const struct vsfq_flow_key *key,
 	json_object_set_new(flow, "sent", json_stats(&stats->sent));
 	json_object_set_new(flow, "received", json_stats(&stats->received));
 	json_object_set_new(flow, "stalls", json_integer(stats->stalls));
+	return flow;
+}
+
+static void add_flow(const struct vsfq_flow_key *key,
+		     const struct vsfq_flow_stats *stats, void *data)
+{
+	const struct flows *flows = data;
+	json_t *flow;
+
+	if (is_told(flows, key))
+		return;
+	flow = json_flow(key, stats);
 	if (flows->queue)
 		add_backlog(flow, flows->queue, stats->class, key);
 	json_array_append_new(flows->array, flow);
@@ -265,12 +290,13 @@ static void add_flow(const struct vsfq_flow_key *key,
 
 static void add_flows(json_t *device, const char *owner, __u32 queue)
 {
-	struct flows flows = { json_array(), queue };
+	struct flows flows = { json_array(), json_object(), queue };
 
 	if (queue && backlog_open())
 		flows.queue = 0;
 	classifier_flows(owner, add_flow, &flows);
 	backlog_close();
+	json_decref(flows.told);
 	json_object_set_new(device, "flows", flows.array);
 }
 

@@ -5,7 +5,7 @@ import json
 import re
 import tempfile
 
-from attached import JUDGED, Attached
+from attached import JUDGED, PINS, Attached
 from policies import OPEN_CAPS, Policies, needs_tun
 from program import DONE, FAILED, USAGE, VSFQ, complains
 
@@ -260,6 +260,55 @@ def test_meanwhile(t):
             namespaces="-mn")
     lines = [line.split(None, 1) for line in output.splitlines()]
     t.check(["300", "seen"] in lines and "vsfq: " not in output, output)
+
+
+# Entries of a pinned table are removed and put back, one after the other.
+FORGET = """
+import ctypes, os, random, struct, sys
+libc = ctypes.CDLL(None)
+number = {"x86_64": 321, "aarch64": 280}[os.uname().machine]
+LOOKUP, UPDATE, DELETE, NEXT, GET = 1, 2, 3, 4, 7
+def bpf(command, *fields):
+    attributes = struct.pack("4Q", *fields, *(4 - len(fields)) * [0])
+    return libc.syscall(number, command, attributes, len(attributes))
+def place(text=bytes(4096)):
+    return ctypes.create_string_buffer(text, 4096)
+path = place(sys.argv[1].encode())
+table = bpf(GET, ctypes.addressof(path))
+entries, key = [], None
+while True:
+    after, value = place(), place()
+    if bpf(NEXT, table, ctypes.addressof(key) if key else 0,
+           ctypes.addressof(after)):
+        break
+    key = after
+    bpf(LOOKUP, table, ctypes.addressof(key), ctypes.addressof(value))
+    entries.append((key, value))
+print("forgets", flush=True)
+while True:
+    key, value = map(ctypes.addressof, random.choice(entries))
+    bpf(DELETE, table, key)
+    bpf(UPDATE, table, key, value)
+"""
+
+
+def test_flow_once(t):
+    """A flow is told of once, also while the table forgets others."""
+    with tempfile.TemporaryDirectory() as top:
+        p = Attached(t, top)
+        p.write("forget.py", FORGET)
+        output = p.watch(
+            "$here/tests/sight/send.py vsock0 dgram 300 300",
+            "python3 forget.py %s/$vsock0/flows > said & forgets=$!" % PINS,
+            "until grep -q forgets said; do sleep 0.1; done",
+            "for n in $(seq 100); do vsfq -j show -s; done; kill $forgets")
+    most = 0
+    for line in output.splitlines():
+        flows = [(f["local_port"], f["peer_port"])
+                 for f in json.loads(line)[0]["flows"]]
+        t.equal(len(flows), len(set(flows)), "flows, of which are different")
+        most = max(most, len(flows))
+    t.check(most >= 300, "%d flows at most" % most)
 
 
 def test_show_errors(t):
