@@ -20,8 +20,16 @@
 /* Gives names to classes: the one in force, or that of no policy. */
 static struct vsfq_policy policy;
 static const struct vsfq_policy no_policy = {
-	.class[VSFQ_CLASS_STREAM].name = "stream",
-	.class[VSFQ_CLASS_DGRAM].name = "dgram",
+	.class[VSFQ_CLASS_STREAM] = {
+		.name = "stream",
+		.limit = VSFQ_LIMIT_DATAGRAMS,
+		.caps.memory = VSFQ_LIMIT_MEMORY,
+	},
+	.class[VSFQ_CLASS_DGRAM] = {
+		.name = "dgram",
+		.limit = VSFQ_LIMIT_DATAGRAMS,
+		.caps.memory = VSFQ_LIMIT_MEMORY,
+	},
 };
 
 /* NULL if the class is none, or no longer. */
@@ -130,6 +138,7 @@ static void add_caps(json_t *object, const struct vsfq_caps *caps)
 	add_number(object, "packet_rate", caps->packet_rate);
 	add_number(object, "max_connections", caps->connections);
 	add_number(object, "connection_rate", caps->connection_rate);
+	add_number(object, "memory", caps->memory);
 }
 
 const char *report_cap(unsigned int cap)
@@ -167,8 +176,8 @@ static void add_settings(json_t *class, const struct vsfq_class_settings *s)
 
 	add_caps(class, &s->caps);
 	add_number(class, "priority", s->priority);
+	add_number(class, "limit", s->limit);
 	add_caps(group, &s->group);
-	add_number(group, "memory", s->group.memory);
 	if (json_object_size(group))
 		json_object_set(class, "group", group);
 	json_decref(group);
@@ -330,7 +339,6 @@ static void add_device_caps(json_t *device, const char *name)
 		if (strncmp(name, d->name, d->length))
 			continue;
 		add_caps(device, &d->caps);
-		add_number(device, "memory", d->caps.memory);
 		return;
 	}
 }

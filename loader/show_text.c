@@ -7,6 +7,8 @@
 #include "printable.h"
 #include "show.h"
 
+#define COLUMNS	80
+
 static json_int_t number(const json_t *object, const char *name)
 {
 	return json_integer_value(json_object_get(object, name));
@@ -131,6 +133,42 @@ static void text_connections(const char *label, const json_t *object)
 	printf("\n");
 }
 
+/*
+ * Those of them that refuse, named as what they refused is counted. Two lines if
+ * a terminal's is too short.
+ */
+static void text_limits(const char *label, const json_t *of)
+{
+	static const struct {
+		const char *key;
+		const char *name;
+	} limits[] = {
+		{ "limit", "packets" },
+		{ "memory", "memory" },
+		{ "max_connections", "connections" },
+		{ "connection_rate", "connection_rate" },
+	};
+	int i, length, column = 0;
+	char text[64];
+
+	for (i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		if (!number(of, limits[i].key))
+			continue;
+		length = snprintf(text, sizeof(text), " %s %"
+				  JSON_INTEGER_FORMAT, limits[i].name,
+				  number(of, limits[i].key));
+		if (column && column + length > COLUMNS) {
+			printf("\n");
+			column = 0;
+		}
+		if (!column)
+			column = printf("%s", label);
+		column += printf("%s", text);
+	}
+	if (column)
+		printf("\n");
+}
+
 static void text_class(const json_t *class)
 {
 	printf("  class %s", string(class, "name"));
@@ -147,6 +185,8 @@ static void text_class(const json_t *class)
 	text_caps("    groups  ", json_object_get(class, "group"),
 		  number(class, "groups_throttled"));
 	text_connections("    connections ", class);
+	text_limits("    limits  ", class);
+	text_limits("    limits of groups", json_object_get(class, "group"));
 }
 
 static void text_flow(const json_t *flow)
@@ -205,6 +245,7 @@ static void text_device(const json_t *device)
 	text_refused(json_object_get(device, "refused"));
 	text_caps("  rate  ", device, number(device, "throttled"));
 	text_connections("  connections ", device);
+	text_limits("  limits  ", device);
 	json_array_foreach(json_object_get(device, "classes"), i, item)
 		text_class(item);
 	json_array_foreach(json_object_get(device, "flows"), i, item)

@@ -66,6 +66,7 @@ def rates(*numbers):
 FIGURES = [
     {"device": "v so\x1bck0", "port": "cid42", "guest": "web", "up": True,
      "attached": True, "throttled": 1, "rate": 2, "burst": 3, "packet_rate": 4,
+     "memory": 88, "max_connections": 89, "connection_rate": 90,
      "qdisc": {"kind": "vsfq", "bytes": 5, "packets": 6, "drops": 7, "qlen": 8,
                "backlog": 9},
      "sent": figures(10, 11, cost=12), "received": figures(13, 14, cost=15),
@@ -74,7 +75,10 @@ FIGURES = [
      "per_second": rates(23, 24, 25, 26),
      "classes": [
          {"name": "bulk", "priority": 27, "rate": 28, "burst": 29,
-          "group": {"packet_rate": 30}, "sent": figures(31, 32, cost=33),
+          "limit": 65535, "memory": 1073741824, "max_connections": 16384,
+          "connection_rate": 1000000,
+          "group": {"packet_rate": 30, "memory": 91, "max_connections": 92,
+                    "connection_rate": 93}, "sent": figures(31, 32, cost=33),
           "received": figures(34, 35, cost=36), "stalls": 37,
           "connections": 38, "capped": {
               "connections": 39, "connection_rate": 40,
@@ -85,7 +89,7 @@ FIGURES = [
           "sojourn_us": {"p50": 52, "p99": 53, "sum": 54, "buckets": []},
           "served": figures(55, 56, cost=57), "throttled": 58,
           "groups_throttled": 59, "per_second": rates(60, 61, 62, 63)},
-         {"name": "dgram", "connections": 0, "throttled": 0,
+         {"name": "dgram", "connections": 0, "throttled": 0, "limit": 94,
           "capped": {"connections": 0}, "backlog": figures(0, 0, memory=0),
           "sojourn_us": {"p50": 0, "p99": 0}, "drops": {"reset": 64}}],
      "flows": [
@@ -107,6 +111,7 @@ v?so?ck0 cid42 web up attached
   refused 19 in, 20 out
   rate              2 bytes/s burst 3            4 packets/s throttled 1
   connections 16 refused connections 17 connection_rate 18
+  limits   memory 88 connections 89 connection_rate 90
   class bulk priority 27
     sent               31 packets               32 bytes               33 cost
     received           34 packets               35 bytes               36 cost
@@ -121,10 +126,14 @@ v?so?ck0 cid42 web up attached
     groups             30 packets/s throttled 59
     connections 38 refused connections 39 connection_rate 40 \
 group_connections 41 group_connection_rate 42
+    limits   packets 65535 memory 1073741824 connections 16384
+    limits   connection_rate 1000000
+    limits of groups memory 91 connections 92 connection_rate 93
   class dgram
     backlog             0 packets                0 bytes                0 memory
     in queue p50 - p99 -
     dropped  reset 64
+    limits   packets 94
   flow 65:66 67:68 stream class bulk cgroup 69 uid 70
     sent               71 packets               72 bytes               73 cost
     received           75 packets               76 bytes               77 cost
@@ -174,15 +183,16 @@ CAPS = """
 class few { rate = 80001bps  burst = 70002  packet-rate = 3  connections = 4
 	connection-rate = 5  priority = 6  group-rate = 7bps  group-burst = 70008
 	group-packet-rate = 9  group-connections = 10  group-connection-rate = 11
-	group-memory = 70012 }
+	group-memory = 70012  limit = 19  memory = 70020 }
 device "*" { rate = 13bps  burst = 70014  packet-rate = 15  connections = 16
 	connection-rate = 17  memory = 70018 }
 """
 
 
-def caps(rate, burst, packet_rate, connections, connection_rate):
+def caps(rate, burst, packet_rate, connections, connection_rate, memory):
     return {"rate": rate, "burst": burst, "packet_rate": packet_rate,
-            "max_connections": connections, "connection_rate": connection_rate}
+            "max_connections": connections, "connection_rate": connection_rate,
+            "memory": memory}
 
 
 def test_caps(t):
@@ -205,11 +215,13 @@ def test_caps(t):
              for cap, n in of["capped"].items()],
             [(owner, cap, n + 1)
              for n, (owner, cap, _) in enumerate(OPEN_CAPS)], "refused")
-    for of, want in ((few, {**caps(80001, 70002, 3, 4, 5), "priority": 6}),
-                     (few["group"], {**caps(7, 70008, 9, 10, 11),
-                                     "memory": 70012}),
-                     (shown, {**caps(13, 70014, 15, 16, 17),
-                              "memory": 70018})):
+    for of, want in ((few, {**caps(80001, 70002, 3, 4, 5, 70020),
+                            "priority": 6, "limit": 19}),
+                     (few["group"], caps(7, 70008, 9, 10, 11, 70012)),
+                     (shown, caps(13, 70014, 15, 16, 17, 70018)),
+                     # What a class has that nobody gave a cap.
+                     (shown["classes"][0], {"limit": 1000,
+                                            "memory": 4 << 20})):
         t.equal({k: v for k, v in of.items() if k in want}, want, "caps")
     t.check("rate" not in shown["classes"][0], "a cap of %r" % shown)
 
