@@ -8,6 +8,7 @@
 #include "doctor.h"
 #include "finding.h"
 #include "manager.h"
+#include "policy_map.h"
 #include "qdisc.h"
 #include "sched.h"
 #include "tcx.h"
@@ -38,13 +39,18 @@ static void attached(json_t *findings, const struct device *dev)
 /* "at" is what classifier_ifindex() said. */
 static void not_attached(json_t *findings, const struct device *dev, int at)
 {
+	static struct vsfq_policy policy;
+	bool in_force;
+
 	if (at < 0 && at != -ENOENT) {
 		finding_error(findings, FINDING_WARNING, dev->name,
 			      "cannot tell whether it is attached", at);
 		return;
 	}
-	finding_add(findings, FINDING_WARNING, dev->name,
-		    "not attached: nothing is counted or refused");
+	in_force = policy_map_read(&policy) > 0;
+	finding_add(findings, in_force ? FINDING_PROBLEM : FINDING_WARNING,
+		    dev->name, "not attached: nothing is counted or refused%s",
+		    in_force ? ", though a policy is in force" : "");
 	finding_fix(findings, "vsfq attach %s", dev->name);
 }
 

@@ -15,6 +15,8 @@
 #include "sched.h"
 
 #define ABOUT	"policy"
+#define SYSTEMD	"/run/systemd/system"	/* there if it runs */
+#define WANTED	"sysinit.target.wants/vsfq.service"
 
 /* The text is good and the cgroups are there. */
 static bool read_file(json_t *findings, struct vsfq_policy *policy)
@@ -43,6 +45,39 @@ static void compare(json_t *findings, const struct vsfq_policy *current)
 	finding_fix(findings, "vsfq apply");
 }
 
+/* Where systemd looks for what is enabled, and who administers enables. */
+static bool is_enabled(void)
+{
+	static const char * const links[] = {
+		"/etc/systemd/system/" WANTED,
+		"/run/systemd/system/" WANTED,
+		"/usr/lib/systemd/system/" WANTED,
+	};
+	int i;
+
+	for (i = 0; i < sizeof(links) / sizeof(links[0]); i++)
+		if (!access(links[i], F_OK))
+			return true;
+	return false;
+}
+
+/* Will what is in force be there again when the machine was restarted? */
+static void look_at_boot(json_t *findings)
+{
+	if (access(POLICY_FILE, F_OK)) {
+		finding_add(findings, FINDING_WARNING, ABOUT,
+			    "%s is not there: after a reboot none is in force",
+			    POLICY_FILE);
+		finding_fix(findings, "vsfq policy show > %s", POLICY_FILE);
+	}
+	/* Something else than systemd may apply it. */
+	if (!access(SYSTEMD, F_OK) && !is_enabled()) {
+		finding_add(findings, FINDING_WARNING, ABOUT,
+			    "vsfq.service is not enabled: after a reboot none is in force");
+		finding_fix(findings, "systemctl enable vsfq.service");
+	}
+}
+
 static void look_at_policy(json_t *findings)
 {
 	static struct vsfq_policy policy;
@@ -60,6 +95,8 @@ static void look_at_policy(json_t *findings)
 		finding_add(findings, FINDING_OK, ABOUT,
 			    "none is in force: everything passes");
 	compare(findings, &policy);
+	if (ret)
+		look_at_boot(findings);
 }
 
 static void look_at_qdisc(json_t *findings)

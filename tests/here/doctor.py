@@ -127,7 +127,8 @@ def test_policy(t):
     """In force or not, and whether the file says the same."""
     with with_one(t) as p:
         about = "policy"
-        etc = "mount -t tmpfs none /etc; mkdir /etc/vsfq"
+        etc = "mount -t tmpfs none /etc; mount -t tmpfs none /run; " \
+            "mkdir /etc/vsfq"
         conf = "/etc/vsfq/vsfq.conf"
         output = p.run("umount /sys/fs/bpf; vsfq doctor")
         finds(t, output, "problem", "machine", "no BPF file system", "mount")
@@ -149,6 +150,32 @@ def test_policy(t):
         finds(t, output, "problem", about, conf + ':1:33: "/no" is no cgroup')
 
 
+def test_boot(t):
+    """A policy that would not be there again once the machine was restarted."""
+    with with_one(t) as p:
+        mine = "mount -t tmpfs none /etc; mount -t tmpfs none /run; " \
+            "mkdir -p /etc/vsfq"
+        booted = "mkdir -p /run/systemd/system"
+        enable = "cd /etc; mkdir -p systemd/system/sysinit.target.wants; " \
+            "touch systemd/system/sysinit.target.wants/vsfq.service; cd -"
+        copy = "cp one /etc/vsfq/vsfq.conf"
+        no_file = "/etc/vsfq/vsfq.conf is not there: after a reboot none is " \
+            "in force (try: vsfq policy show > /etc/vsfq/vsfq.conf)"
+        not_enabled = "vsfq.service is not enabled: after a reboot none is " \
+            "in force (try: systemctl enable vsfq.service)"
+        for steps, want in (
+                ([booted], []),
+                (["vsfq apply one"], [no_file]),
+                (["vsfq apply one", booted], [no_file, not_enabled]),
+                ([copy, "vsfq apply", booted], [not_enabled]),
+                ([copy, "vsfq apply", booted, enable], []),
+                # Somebody else may apply it then.
+                ([copy, "vsfq apply"], [])):
+            output = p.run(mine, *steps, "vsfq doctor")
+            t.equal(findings(output).get(("warning", "policy"), []), want,
+                    "warnings after %s" % steps)
+
+
 def test_device(t):
     """A device that somebody else has been at, before and after."""
     with tempfile.TemporaryDirectory() as top:
@@ -161,6 +188,11 @@ def test_device(t):
         finds(t, output, "warning", "vsock0", "down", "ip link set vsock0 up")
         finds(t, output, "warning", "vsock0", "not attached", "vsfq attach")
         t.equal(len(findings(output)["warning", "vsock0"]), 2, "warnings")
+        with with_one(t) as one:
+            output = one.run(fake, "vsfq apply one", "vsfq doctor",
+                             namespaces="-mn")
+        finds(t, output, "problem", "vsock0", "not attached", "policy",
+              "(try: vsfq attach vsock0)")
         run = "mount -t tmpfs none /run; mkdir -p /run/%s /run/%s"
         state = "systemd/netif/links", "NetworkManager/devices"
         number = "i=$(ip -o link show vsock0 | cut -d: -f1)"
