@@ -7,6 +7,7 @@
 #include "classifier.h"
 #include "confirm.h"
 #include "connect.h"
+#include "device.h"
 #include "pins.h"
 #include "policy.h"
 #include "policy_change.h"
@@ -108,6 +109,23 @@ static bool is_done(const struct vsfq_policy *new,
 	return policy_same(new, old) && !policy_map_pending(old->generation);
 }
 
+/* No error: it may be on its way, and whoever made the exception knows. */
+static void note_passing_by(void)
+{
+	static struct devices list;
+	const struct device *dev;
+	int passing = 0;
+
+	if (devices_list(&list))
+		return;
+	for (dev = list.device; dev < list.device + list.count; dev++)
+		passing += !dev->up ||
+			   classifier_ifindex(dev->owner) != dev->ifindex;
+	if (passing)
+		fprintf(stderr, "vsfq: devices that pass everything, for they are down or not attached: %d of %d (try: vsfq doctor)\n",
+			passing, list.count);
+}
+
 static int change(const struct options *opt, const char *path,
 		  struct vsfq_policy *new, bool done, int lock)
 {
@@ -119,6 +137,8 @@ static int change(const struct options *opt, const char *path,
 		ret = write_policy(opt, path, new);
 	if (ret == EXIT_DONE && opt->strict)
 		ret = end_connections(opt, path, new);
+	if (ret == EXIT_DONE)
+		note_passing_by();
 	return ret;
 }
 

@@ -21,7 +21,7 @@ def test_attach_refused(t):
     needs_tun(t)
     with with_one(t) as p:
         output = p.run(
-            "$here/tests/sight/fake.py vsock0 || exit 77", "vsfq apply one",
+            "vsfq apply one", "$here/tests/sight/fake.py vsock0 || exit 77",
             NOBODY + "$here/build/vsfq attach vsock0", namespaces="-mn")
         t.equal(output, 'vsfq: cannot attach "vsock0": ' +
                 NEEDS.replace(" and", ", CAP_PERFMON and"), "output")

@@ -51,12 +51,13 @@ def test_renamed(t):
     """One, each as the other, where one has the old name of another; and what
     cannot be pinned under its new name stays where it was."""
     with tempfile.TemporaryDirectory() as top:
+        # They are down, to be renamed, which is told.
         looks = Renamed(t, top).looks(
-            "vsfq apply one; look",
-            "rename vsock0 a; vsfq apply one; look",
-            "rename vsock1 vsock0; rename a vsock1; vsfq apply one; look",
-            "rename vsock1 b; rename vsock0 vsock1; vsfq apply one; look",
-            "rename b @b; vsfq apply one; look")
+            "apply() { vsfq apply one 2> notes || cat notes; }",
+            "apply; look", "rename vsock0 a; apply; look",
+            "rename vsock1 vsock0; rename a vsock1; apply; look",
+            "rename vsock1 b; rename vsock0 vsock1; apply; look",
+            "rename b @b; apply; look")
     t.equal(looks, ["vsock0 one\none vsock0\nvsock1 two\ntwo vsock1\n",
                     "a one\none a\nvsock1 two\ntwo vsock1\n",
                     "vsock0 two\ntwo vsock0\nvsock1 one\none vsock1\n",

@@ -2,9 +2,10 @@
 """What is wrong: one clear line each, and nothing is changed by it."""
 
 import json
+import tempfile
 
 import btf
-from attached import PINS
+from attached import PINS, Attached
 from policies import ANYWHERE, needs_tun, with_one
 from program import FAILED, VSFQ
 
@@ -126,6 +127,23 @@ def test_names(t):
             t.equal(output, 2 * said + 'vsfq: cannot detach "%s": not '
                     "attached\n1\nls: cannot access '%s': No such file or "
                     "directory\n" % (name, PINS), "output for " + name)
+
+
+def test_passing_by(t):
+    """Whose packets a policy that is put in force does not judge is no error,
+    and told."""
+    note = "vsfq: devices that pass everything, for they are down or not " \
+        "attached: %d of %d (try: vsfq doctor)\n0\n"
+    apply = "vsfq apply one; echo $?"
+    with tempfile.TemporaryDirectory() as top:
+        p = Attached(t, top)
+        p.write("one", ANYWHERE)
+        output = p.run(
+            apply, *p.attach()[:-1], apply, "ip link set vsock0 down", apply,
+            "ip link set vsock0 up",
+            "$here/tests/sight/fake.py vsock1 || exit 77", apply,
+            "vsfq apply -n one", namespaces="-mn")
+    t.equal(output, "0\n0\n" + note % (1, 1) + note % (1, 2), "output")
 
 
 def test_no_device(t):
