@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <stdbool.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "classifier.h"
@@ -15,6 +16,7 @@
 #include "sched.h"
 
 #define ABOUT	"policy"
+#define SLICE	".slice"
 #define SYSTEMD	"/run/systemd/system"	/* there if it runs */
 #define WANTED	"sysinit.target.wants/vsfq.service"
 
@@ -31,12 +33,31 @@ static bool read_file(json_t *findings, struct vsfq_policy *policy)
 	return false;
 }
 
+/* One that is missing when the machine starts has the whole file refused. */
+static void look_at_cgroups(json_t *findings, const struct vsfq_policy *file)
+{
+	const struct vsfq_cgroup *c;
+	size_t length;
+
+	for (c = file->cgroup; c < file->cgroup + VSFQ_MAX_CGROUPS; c++) {
+		length = strlen(c->path);
+		if (length <= 1 || (length > strlen(SLICE) &&
+		    !strcmp(c->path + length - strlen(SLICE), SLICE)))
+			continue;
+		finding_add(findings, FINDING_WARNING, ABOUT,
+			    "\"%s\" is no slice: at boot %s is refused if it is not there yet",
+			    c->path, POLICY_FILE);
+		finding_fix(findings, "a slice for it, see vsfq(7)");
+	}
+}
+
 static void compare(json_t *findings, const struct vsfq_policy *current)
 {
 	static struct vsfq_policy file;
 
 	if (access(POLICY_FILE, F_OK) || !read_file(findings, &file))
 		return;
+	look_at_cgroups(findings, &file);
 	policy_keep_classes(&file, current);
 	if (policy_same(&file, current))
 		return;

@@ -176,6 +176,26 @@ def test_boot(t):
                     "warnings after %s" % steps)
 
 
+def test_no_slice(t):
+    """A cgroup that need not be there when the machine starts."""
+    with with_one(t) as p:
+        groups = "/", "/vsfqtest.slice", "/vsfqtest.slice/a.service", "/vsfqtest"
+        p.write("cgroups", "".join(
+            "rule { direction = out cgroup = %s verdict = drop }\n" % group
+            for group in groups))
+        output = p.run(
+            "mount -t cgroup2 none /sys/fs/cgroup || exit 77",
+            "mount -t tmpfs none /etc; mkdir /etc/vsfq; cd /sys/fs/cgroup",
+            "mkdir -p vsfqtest vsfqtest.slice/a.service || exit 77",
+            "cp %s/cgroups /etc/vsfq/vsfq.conf; vsfq apply; vsfq doctor" % p.top,
+            "rmdir vsfqtest vsfqtest.slice/a.service vsfqtest.slice")
+    said = [rest for rest in findings(output)["warning", "policy"]
+            if "slice:" in rest]
+    t.equal(said, ['"%s" is no slice: at boot /etc/vsfq/vsfq.conf is refused '
+                   "if it is not there yet (try: a slice for it, see vsfq(7))" %
+                   group for group in groups[2:]], "warnings")
+
+
 def test_device(t):
     """A device that somebody else has been at, before and after."""
     with tempfile.TemporaryDirectory() as top:
