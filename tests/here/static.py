@@ -378,10 +378,12 @@ def test_manual_vsfq_conf_limits(t):
 
 def test_manual_limits(t):
     """Of what the pages say without a parser that goes by it."""
-    sources = text("bpf/vsfq.h") + text("bpf/event.h") + text("loader/main.c")
+    sources = "".join(map(text, ("bpf/vsfq.h", "bpf/policy.h", "bpf/event.h",
+                                 "loader/main.c")))
     for page, name, words in (
             ("docs/vsfq.8.scd", "MAX_OVERHEAD", "time, 1 to %d;"),
             ("docs/vsfq.8.scd", "VSFQ_OVERHEAD", "default is %d. Without"),
+            ("docs/vsfq.8.scd", "VSFQ_MAX_RULES", "more than %d rules gives"),
             ("docs/vsfq.8.scd", "VSFQ_EVENT_RATE", "tell of %d events in a"),
             ("docs/vsfq.conf.5.scd", "VSFQ_EVENT_RATE", "tell of %d in a"),
             ("docs/vsfq.conf.5.scd", "VSFQ_REQUESTS", "for the {:,} requests"),
