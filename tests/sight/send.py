@@ -27,9 +27,10 @@ KINDS = {"stream": (1, REQUEST), "seqpacket": (2, REQUEST), "dgram": (3, RW),
          "data": (2, RW), "accept": (1, RESPONSE), "reset": (1, RST)}
 
 
-def outward(device):
-    """What sends a packet out of the device."""
+def outward(device, uid=-1):
+    """What sends a packet out of the device, as a socket of this user's."""
     s = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
+    os.fchown(s.fileno(), uid, -1)
     return lambda packet: s.sendto(packet, (device, ETH_P_VSOCK))
 
 
@@ -41,13 +42,18 @@ def inward(device):
     return lambda packet: os.write(fd, about + packet)
 
 
-name, kind, count, ports = (sys.argv[1:5] + sys.argv[3:4])[:4]
-where = (sys.argv[5:] + ["5000"])[0]
-send = (inward if where == "in" else outward)(name)
-to = [5000] if where == "in" else [int(port) for port in where.split(",")]
-for number in range(int(count)):
-    port, peer = 1024 + number % int(ports), to[number % len(to)]
-    try:
-        send(HEADER.pack(3, 2, port, peer, 0, *KINDS[kind], 0, 0, 0))
-    except OSError:
-        pass    # a program on the way has dropped it
+def main():
+    name, kind, count, ports = (sys.argv[1:5] + sys.argv[3:4])[:4]
+    where = (sys.argv[5:] + ["5000"])[0]
+    send = (inward if where == "in" else outward)(name)
+    to = [5000] if where == "in" else [int(port) for port in where.split(",")]
+    for number in range(int(count)):
+        port, peer = 1024 + number % int(ports), to[number % len(to)]
+        try:
+            send(HEADER.pack(3, 2, port, peer, 0, *KINDS[kind], 0, 0, 0))
+        except OSError:
+            pass    # a program on the way has dropped it
+
+
+if __name__ == "__main__":
+    main()
