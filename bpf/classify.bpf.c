@@ -34,6 +34,12 @@
  * A cap of connections (connection.bpf.h) refuses requests that the policy
  * accepts, in the same way.
  *
+ * WHO OPENED a connection, and so which rules are for it, is known from what
+ * leaves: a request or the answer to one, which this machine's kernel makes of
+ * nothing else. What arrives may be a lie. A request for a connection that is
+ * there says nothing before it is answered, since the kernel ignores it unless
+ * the one before had ended unseen; and only who did not ask can answer.
+ *
  * AN EXAMPLE. A guest with CID 3 sends one 64 KiB message from port 1024 to
  * port 5000 of its host and gets 64 bytes back. Its table then has one entry
  *
@@ -44,10 +50,10 @@
  * that the oldest are forgotten and the sums of class and device stay right.
  * What tc sees of a stream is what asks for its bytes, see vsfq.bpf.c; a
  * request that a qdisc or another program kills is made, and counted, again.
- * A connection whose request was not seen counts as opened by whoever sent
- * the first packet that was; so does one that was forgotten, unless it is in
- * the table of those that a cap counts. Who owns a flow is asked when it begins
- * and when it comes back after a second of silence, not for each packet.
+ * A connection of which neither request nor answer was seen counts as opened by
+ * whoever sent the first packet that was; so does one that was forgotten, unless
+ * it is in the table of those that a cap counts. Who owns a flow is asked when it
+ * begins and when it comes back after a second of silence, not for each packet.
  *
  * BY HAND, without the loader:
  *
@@ -278,33 +284,62 @@ static __always_inline void count_flow(struct __sk_buff *skb,
 
 /*
  * Credit alone, which nobody is shown, does not say that a connection is open,
- * but all else does that does not end it or ask for it.
+ * but all else does that does not end it or ask for it, nor comes from who has
+ * asked for it.
  */
+static __always_inline bool says_open(struct vsfq_flow_stats *stats, __u32 op,
+				      bool egress)
+{
+	if (op == VSOCK_OP_RESPONSE)
+		return stats->opened != egress;
+	return op != VSOCK_OP_REQUEST && (egress || !stats->asked);
+}
+
 static __always_inline void follow(struct vsfq_device_stats *dev,
 				   struct vsfq_flow_stats *stats,
-				   struct vsfq_flow_key *key, __u32 op)
+				   struct vsfq_flow_key *key, __u32 op,
+				   bool egress)
 {
 	if (op == VSOCK_OP_RST || op == VSOCK_OP_SHUTDOWN) {
 		if (stats->state != VSFQ_FLOW_OPEN)
 			return;
 		event_connection(dev, key, stats, VSFQ_CLOSE);
 		stats->state = VSFQ_FLOW_CLOSED;
-	} else if (stats->state == VSFQ_FLOW_NEW && op != VSOCK_OP_REQUEST) {
+	} else if (stats->state == VSFQ_FLOW_NEW &&
+		   says_open(stats, op, egress)) {
 		stats->state = VSFQ_FLOW_OPEN;
+		stats->asked = 0;
 		if (op == VSOCK_OP_RESPONSE)
 			event_connection(dev, key, stats, VSFQ_CONNECT);
 	}
 }
 
-/* The ports of a connection that was closed may serve another one. */
+/*
+ * The ports of a connection that was closed may serve another one. One that is
+ * open is over if this side asks; if the other one does it has yet to be
+ * answered.
+ */
 static __always_inline void begin(struct vsfq_flow_stats *stats, bool egress)
 {
 	if (stats->state == VSFQ_FLOW_CLOSED) {
 		__builtin_memset(&stats->sent, 0, sizeof(stats->sent));
 		__builtin_memset(&stats->received, 0, sizeof(stats->received));
+		stats->state = VSFQ_FLOW_NEW;
 	}
+	stats->asked = !egress;
+	if (!egress)
+		return;
 	stats->state = VSFQ_FLOW_NEW;
-	stats->opened = egress;
+	stats->opened = VSFQ_OUT;
+}
+
+/* The other side asked for it, and has it: another one, if there is one. */
+static __always_inline void answer(struct vsfq_flow_stats *stats)
+{
+	stats->opened = VSFQ_IN;
+	if (stats->asked)
+		stats->state = VSFQ_FLOW_NEW;
+	stats->asked = 0;
 }
 
 /* What opens something is accepted: from now on there is a flow of it. */
@@ -394,6 +429,8 @@ static __always_inline int account(struct __sk_buff *skb, bool egress)
 	stats = bpf_map_lookup_elem(&flows, &key);
 	if (!stats && !opens)
 		stats = flow_new(&key, egress);
+	if (stats && connection && egress && op == VSOCK_OP_RESPONSE)
+		answer(stats);
 	p = policy_in_force();
 	if (connection && opens)
 		judged = judge_request(skb, &p, dev, &key, egress);
@@ -423,7 +460,7 @@ static __always_inline int account(struct __sk_buff *skb, bool egress)
 	count_flow(skb, dev, stats, class,
 		   op == VSOCK_OP_REQUEST || op == VSOCK_OP_RESPONSE, egress);
 	if (stats && connection)
-		follow(dev, stats, &key, op);
+		follow(dev, stats, &key, op, egress);
 	if (egress)
 		skb->tc_index = VSFQ_TC_MARK | class;
 	return TCX_NEXT;

@@ -343,14 +343,16 @@ static __always_inline bool connection_open(struct __sk_buff *skb,
 {
 	struct vsfq_connection new = {
 		.last_seen = bpf_ktime_get_ns(), .class = class,
-		.opened = egress,
+		.opened = egress || (stats && stats->opened),
 	}, *c;
 	__u32 cap;
 
 	c = bpf_map_lookup_elem(&connections, key);
 	if (c) {
 		c->last_seen = new.last_seen;
-		c->opened = egress;
+		/* What arrives has yet to be answered, see connection_seen. */
+		if (egress)
+			c->opened = VSFQ_OUT;
 		return true;
 	}
 	connection_group(skb, p, stats, key, &new);
@@ -375,14 +377,15 @@ static __always_inline void connection_seen(struct __sk_buff *skb,
 {
 	struct vsfq_connection new = {
 		.last_seen = bpf_ktime_get_ns(), .class = class, .answered = 1,
-		.opened = stats && stats->opened,
 	}, *c;
 
 	connection_group(skb, p, stats, key, &new);
 	c = bpf_map_lookup_elem(&connections, key);
+	new.opened = stats ? stats->opened : c && c->opened;
 	if (c && c->class == class && c->isolate == new.isolate &&
 	    c->grouped == new.grouped) {
 		c->last_seen = new.last_seen;
+		c->opened = new.opened;
 		c->answered = 1;
 		return;
 	}

@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Caps of connections, on a device that any kernel has, whose classifier is
-attached by hand, which is why it does not know the name of the device."""
+"""Caps of connections, and who opened them, on a device that any kernel has,
+whose classifier is attached by hand, which is why it does not know the name of
+the device."""
 
+import itertools
 import json
 import tempfile
 
 from policies import Policies, needs_tun
 
 REQUEST, RESPONSE, RST, HALF, SHUTDOWN, RW = 1, 2, 3, "4,1", "4,3", 5
+FORGET = "forget"   # the flow, as if others had taken its place
 
 
 def asks(t, policy, *steps):
     """Steps are (operation, ports...) or the text of another policy. Returns
-    for each the ports that came through; and the counters at the end."""
+    for each the ports that came through; the counters and the flows at the
+    end."""
     needs_tun(t)
     tool, pins = t.tool("bpftool"), "/sys/fs/bpf/vsfq"
     with tempfile.TemporaryDirectory() as top:
@@ -22,6 +26,13 @@ def asks(t, policy, *steps):
             if isinstance(step, str):
                 p.write("policy%d" % i, step)
                 commands.append("vsfq apply policy%d || exit" % i)
+            elif step[0] == FORGET:
+                commands.append(
+                    "for port in %s; do echo map delete pinned "
+                    "/sys/fs/bpf/c/flows key 3 0 0 0 $port 0 0 0 2 0 0 0 "
+                    "136 19 0 0 1 0 0 0; done | %s batch file - > forgot && "
+                    "echo || cat forgot" % (
+                        " ".join(map(str, step[1:])), tool))
             else:
                 commands.append("$here/tests/sight/ask.py vsock0 " +
                                 " ".join(map(str, step)))
@@ -31,19 +42,20 @@ def asks(t, policy, *steps):
             "%s prog loadall $here/build/classify.bpf.o /sys/fs/bpf/c "
             "pinmaps /sys/fs/bpf/c map name policy pinned %s/@policy/policy" %
             (tool, pins),
-            "%s net attach tcx_egress pinned /sys/fs/bpf/c/vsfq_egress dev "
-            "vsock0" % tool]
+            *["%s net attach tcx_%s pinned /sys/fs/bpf/c/vsfq_%s dev vsock0" %
+              (tool, way, way) for way in ("egress", "ingress")]]
         commands += ["%s -j map dump pinned /sys/fs/bpf/c/%s" % (tool, name)
-                     for name in ("device", "classes")]
+                     for name in ("device", "classes", "flows")]
         output = p.run(*commands, namespaces="-mn")
     if "CAP_BPF" in output:
         t.skip("this machine does not let us load BPF programs")
     # It is not pinned as what vsfq attaches.
-    *through, device, classes = [line for line in output.splitlines()
-                                 if "not attached" not in line]
+    *through, device, classes, flows = [line for line in output.splitlines()
+                                        if "not attached" not in line]
     return ([list(map(int, line.split())) for line in through],
             json.loads(device)[0]["formatted"]["value"],
-            [c["formatted"]["value"] for c in json.loads(classes)])
+            [c["formatted"]["value"] for c in json.loads(classes)],
+            [f["formatted"] for f in json.loads(flows)])
 
 
 def test_connections(t):
@@ -52,7 +64,7 @@ def test_connections(t):
     from before there was a cap are counted, not refused; ends are seen when
     there is no cap any more."""
     few = 'class few { connections = 3 } rule { class = few }'
-    through, device, classes = asks(
+    through, device, classes, _ = asks(
         t, few + 'device "*" { connections = 5 }',
         (REQUEST, 1, 2, 3, 4, 1), (RW, 1, 2, 3), (RST, 1), (RST, 1, 9),
         (HALF, 2), (REQUEST, 1, 4), (SHUTDOWN, 2), (REQUEST, 5, 6),
@@ -72,7 +84,7 @@ def test_connection_moves(t):
     """To another class, with the connection."""
     text = "class a { connections = 2 } class b { connections = 2 }" \
         "rule { class = %s }"
-    through, device, classes = asks(
+    through, device, classes, _ = asks(
         t, text % "a", (REQUEST, 1, 2, 3), text % "b", (RESPONSE, 1, 2),
         (REQUEST, 3))
     t.equal(through, [[1, 2], [1, 2], []], "let through")
@@ -83,7 +95,7 @@ def test_connection_moves(t):
 def test_group_connections(t):
     """Of each group, be it by the user or by the CID on the other side, its
     own."""
-    through, _, classes = asks(
+    through, _, classes, _ = asks(
         t, "class u { isolate = uid  group-connections = 2 }"
         "class c { isolate = cid  group-connections = 2 }"
         "rule { local-port = 1-9  class = u } rule { class = c }",
@@ -104,10 +116,65 @@ def test_connection_rate(t):
                       ("class c { group-connection-rate = 20 }", 5)):
         # More pass if to ask them all takes longer than a moment.
         for _ in range(3):
-            through, device, classes = asks(
+            through, device, classes, _ = asks(
                 t, text + "rule { class = c }", (REQUEST, *range(1, 31)))
             if len(through[0]) <= 5:
                 break
         t.check(2 <= len(through[0]) <= 5, "%s: %r" % (text, through))
         t.equal((device["capped"] + classes[2]["capped"])[cap],
                 30 - len(through[0]), "refused by " + text)
+
+
+# What leaves and what arrives of a connection, and whose it then is.
+WE_ASK, WE_ANSWER, WE_RESET = (REQUEST,), (RESPONSE,), (RST,)
+THEY_ASK, THEY_ANSWER = (REQUEST, "in"), (RESPONSE, "in")
+TALKS = (
+    # They lie: nobody has asked them, or they have.
+    ("ours", WE_ASK, THEY_ANSWER, THEY_ASK),
+    ("ours", WE_ASK, THEY_ANSWER, THEY_ASK, THEY_ANSWER),
+    ("ours", WE_ASK, THEY_ASK, THEY_ANSWER),
+    ("theirs", THEY_ASK, WE_ANSWER, THEY_ANSWER),
+    ("theirs", THEY_ASK, THEY_ANSWER, WE_ANSWER),
+    ("theirs", THEY_ASK, WE_ANSWER, THEY_ASK, THEY_ANSWER),
+    # Another one, after an end that nobody saw, or everybody.
+    ("theirs", WE_ASK, THEY_ANSWER, THEY_ASK, WE_ANSWER),
+    ("theirs", WE_ASK, THEY_ANSWER, WE_RESET, THEY_ASK, WE_ANSWER),
+    ("ours", THEY_ASK, WE_ANSWER, WE_ASK, THEY_ANSWER),
+    ("ours", THEY_ASK, WE_ANSWER, WE_RESET, WE_ASK, THEY_ANSWER),
+    # Nobody answered the first request.
+    ("theirs", WE_ASK, THEY_ASK, WE_ANSWER),
+    ("ours", THEY_ASK, WE_ASK, THEY_ANSWER),
+)
+WHOSE = "class ours { %s } class theirs { %s }" \
+    "rule { direction = out  class = ours }" \
+    "rule { direction = in  class = theirs }"
+
+
+def whose(t, talks, caps, *then):
+    """Have the talks, each at a port, each thing that is said followed by these
+    steps, and look which class has what leaves in the end. Returns how many are
+    counted."""
+    steps = []
+    for said in itertools.zip_longest(*[talk[1:] for talk in talks]):
+        for step in sorted(set(said) - {None}, key=str):
+            ports = tuple(n for n, one in enumerate(said) if one == step)
+            steps += [one + ports for one in (step, *then)]
+    steps.append((RW, *range(len(talks))))
+    _, device, _, flows = asks(t, WHOSE % (caps, caps), *steps)
+    t.equal({f["key"]["local_port"]: ("ours", "theirs")[f["value"]["class"] - 2]
+             for f in flows}, {port: who for port, (who, *_) in
+                               enumerate(talks)}, "whose each is")
+    return device["opens"]["open"]
+
+
+def test_who_opened(t):
+    """What leaves of a connection is in the class of who opened it, which is
+    nothing that the other side could tell, also after a RST that may have been
+    for another request of theirs."""
+    whose(t, TALKS + (("ours", WE_ASK, THEY_ANSWER, WE_RESET, THEY_ASK),), "")
+
+
+def test_who_opened_counted(t):
+    """The same of those that a cap counts, when their flows are forgotten."""
+    t.equal(whose(t, TALKS, "connections = 100", (FORGET,)), len(TALKS),
+            "open")

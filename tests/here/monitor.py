@@ -41,8 +41,9 @@ class Logged(Policies):
             "%s prog loadall $here/build/classify.bpf.o /sys/fs/bpf/c "
             "pinmaps /sys/fs/bpf/c map name policy pinned %s/@policy/policy "
             "map name events pinned %s/@events/events" % (tool, pins, pins),
-            "%s net attach tcx_egress pinned /sys/fs/bpf/c/vsfq_egress dev "
-            "vsock0 && mkdir %s/$vsock0" % (tool, pins),
+            *["%s net attach tcx_%s pinned /sys/fs/bpf/c/vsfq_%s dev vsock0" %
+              (tool, way, way) for way in ("egress", "ingress")],
+            "mkdir %s/$vsock0" % pins,
             *commands,
             "kill $pid; wait $pid; echo status $?; cat said",
             namespaces="-mn")
@@ -93,7 +94,8 @@ def without_time(output):
 def test_connections(t):
     """When one is accepted and when it ends, with its bytes, whatever the
     policy; once each, and not of what was refused or is not known."""
-    common = {"device": "", "direction": "out", "type": "stream",
+    # Who answers was asked by the other side.
+    common = {"device": "", "direction": "in", "type": "stream",
               "local_cid": 3, "local_port": 1024, "peer_cid": 2,
               "peer_port": 5000}
     send = "$here/tests/sight/send.py vsock0 "
@@ -113,6 +115,29 @@ def test_connections(t):
                                                   "reset")],
                 send + "reset 3", event=event)
         t.equal(without_time(output), want, "events " + event)
+
+
+REQUEST, RESPONSE, RST, RW = 1, 2, 3, 5
+
+
+def test_lies(t):
+    """What the other side says alone makes no connection, and neither ends one
+    that is there nor begins another; its request does, once it is answered."""
+    talks = (
+        ([], "%d in" % RESPONSE, RST),
+        ([], "%d in" % REQUEST, "%d in" % RESPONSE, "%d in" % RW, RST),
+        (["out connect", "out close"], REQUEST, "%d in" % RESPONSE,
+         "%d in" % REQUEST, "%d in" % RESPONSE, "%d in" % RST),
+        (["out connect", "in connect", "in close"], REQUEST,
+         "%d in" % RESPONSE, "%d in" % REQUEST, RESPONSE, RESPONSE, RST))
+    with tempfile.TemporaryDirectory() as top:
+        output = Logged(t, top).listen("-j", *[
+            "$here/tests/sight/ask.py vsock0 %s %d" % (word, port)
+            for port, (_, *said) in enumerate(talks) for word in said])
+    t.equal([(e["local_port"], "%(direction)s %(event)s" % e)
+             for e in events_of(output)],
+            [(port, what) for port, (told, *_) in enumerate(talks)
+             for what in told], "events")
 
 
 def test_refused(t):
@@ -188,8 +213,8 @@ def test_text(t):
     where = " local 3:1024 peer 2:5000"
     t.equal([line.split("Z  ")[1] for line in output.splitlines()[1:]],
             ["out dgram drop%s default" % where,
-             "out stream connect" + where,
-             "out stream close%s sent 88 received 0" % where], "lines")
+             "in stream connect" + where,
+             "in stream close%s sent 88 received 0" % where], "lines")
 
 
 def test_alone(t):

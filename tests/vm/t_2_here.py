@@ -15,9 +15,10 @@ TESTS = {
     "policy": ["match", "apply", "confirm", "confirm_not",
                "confirm_meanwhile", "confirm_twice", "clear"],
     "wrong": ["apply", "detach"],
-    "monitor": ["events", "refused", "caps", "text", "limit"],
+    "monitor": ["events", "lies", "refused", "caps", "text", "limit"],
     "learn": ["what_was_seen", "before", "ports", "json", "time"],
-    "connections": ["connections", "connection_moves", "group_connections"],
+    "connections": ["connections", "connection_moves", "group_connections",
+                    "who_opened", "who_opened_counted"],
 }
 
 
