@@ -342,6 +342,28 @@ static __always_inline void answer(struct vsfq_flow_stats *stats)
 	stats->asked = 0;
 }
 
+/*
+ * What is said of a connection, whoever is let in. A request for one that is open
+ * may be refused, by us or by others: the RST that tells it, which belongs to no
+ * socket, is the end of nothing.
+ */
+static __always_inline __u32 hear(struct __sk_buff *skb,
+				  struct vsfq_flow_stats *stats, __u32 op,
+				  bool egress)
+{
+	bool open = stats->state == VSFQ_FLOW_OPEN;
+
+	if (!egress) {
+		if (op == VSOCK_OP_REQUEST && open)
+			stats->asked = 1;
+		return op;
+	}
+	if (op == VSOCK_OP_RESPONSE)
+		answer(stats);
+	return op == VSOCK_OP_RST && open && stats->asked && !skb->sk ?
+	       VSOCK_OP_INVALID : op;
+}
+
 /* What opens something is accepted: from now on there is a flow of it. */
 static __always_inline struct vsfq_flow_stats *
 flow_accept(struct __sk_buff *skb, struct vsfq_policy *p,
@@ -427,10 +449,12 @@ static __always_inline int account(struct __sk_buff *skb, bool egress)
 	connection = vsock_class(tuple.type) == VSFQ_CLASS_STREAM;
 	key = flow_key(&tuple, egress);
 	stats = bpf_map_lookup_elem(&flows, &key);
-	if (!stats && !opens)
+	/* One that a cap counts has a flow, whatever becomes of the request. */
+	if (!stats && (!opens || (connection &&
+				  bpf_map_lookup_elem(&connections, &key))))
 		stats = flow_new(&key, egress);
-	if (stats && connection && egress && op == VSOCK_OP_RESPONSE)
-		answer(stats);
+	if (stats && connection)
+		op = hear(skb, stats, op, egress);
 	p = policy_in_force();
 	if (connection && opens)
 		judged = judge_request(skb, &p, dev, &key, egress);

@@ -11,6 +11,8 @@ from policies import Policies, needs_tun
 
 REQUEST, RESPONSE, RST, HALF, SHUTDOWN, RW = 1, 2, 3, "4,1", "4,3", 5
 FORGET = "forget"   # the flow, as if others had taken its place
+NOBODY = "by=mirror0"   # it is of no socket
+OPEN, CLOSED = 1, 2     # enum vsfq_flow_state
 
 
 def asks(t, policy, *steps):
@@ -43,7 +45,12 @@ def asks(t, policy, *steps):
             "pinmaps /sys/fs/bpf/c map name policy pinned %s/@policy/policy" %
             (tool, pins),
             *["%s net attach tcx_%s pinned /sys/fs/bpf/c/vsfq_%s dev vsock0" %
-              (tool, way, way) for way in ("egress", "ingress")]]
+              (tool, way, way) for way in ("egress", "ingress")],
+            # Whatever is mirrored belongs to no socket.
+            "$here/tests/sight/fake.py mirror0 && ip link set mirror0 up && "
+            "tc qdisc add dev mirror0 clsact && tc filter add dev mirror0 "
+            "egress protocol 0xfb u32 match u32 0 0 action mirred egress "
+            "mirror dev vsock0 || exit 77"]
         commands += ["%s -j map dump pinned /sys/fs/bpf/c/%s" % (tool, name)
                      for name in ("device", "classes", "flows")]
         output = p.run(*commands, namespaces="-mn")
@@ -178,3 +185,22 @@ def test_who_opened_counted(t):
     """The same of those that a cap counts, when their flows are forgotten."""
     t.equal(whose(t, TALKS, "connections = 100", (FORGET,)), len(TALKS),
             "open")
+
+
+def test_refused_again(t):
+    """The RST that refuses a request for a connection that is there does not end
+    it, neither for who counts nor for its flow. Others do."""
+    here = [(REQUEST, 1, 2, 3, 4), (RESPONSE, "in", 1, 2, 3, 4)]
+    again = [(REQUEST, "in", 1, 2, 3, 4), (RST, NOBODY, 1, 2), (RST, 3),
+             (RST, "in", 4)]
+    for steps, states in (
+            (here + again, [OPEN, OPEN, CLOSED, CLOSED]),
+            (here + [(FORGET, 1)] + again, [OPEN, OPEN, CLOSED, CLOSED]),
+            (here + again[1:], 4 * [CLOSED])):
+        _, device, classes, flows = asks(
+            t, "default-in = reject\nclass c { connections = 9 }"
+            "rule { direction = out  class = c }", *steps)
+        t.equal((device["opens"]["open"], classes[2]["opens"]["open"]),
+                2 * (states.count(OPEN),), "open")
+        t.equal({f["key"]["local_port"]: f["value"]["state"] for f in flows},
+                dict(enumerate(states, 1)), "states")

@@ -18,7 +18,7 @@ TESTS = {
     "monitor": ["events", "lies", "refused", "caps", "text", "limit"],
     "learn": ["what_was_seen", "before", "ports", "json", "time"],
     "connections": ["connections", "connection_moves", "group_connections",
-                    "who_opened", "who_opened_counted"],
+                    "who_opened", "who_opened_counted", "refused_again"],
 }
 
 
