@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What ends devices and sockets, or should not */
+#include <endian.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -12,6 +14,7 @@
 #include "../load/sock.h"
 #include "cases.h"
 #include "guest.h"
+#include "netdev.h"
 
 /* Time enough for the host to look at the rings */
 #define NO_CID_US	100000
@@ -29,6 +32,8 @@
 /* What the last of them left behind comes by then */
 #define LEFT_US		1200000
 #define GIVE_UP_CLOSES	5
+#define ATTACH		"ip link set $DEV up && build/vsfq attach $DEV"
+#define SHOW		"build/vsfq -sj show $DEV"
 /* Whatever the host sends to a guest is refused */
 #define REFUSE \
 	"ip link set $DEV up && tc qdisc replace dev $DEV root pfifo_fast && " \
@@ -114,8 +119,8 @@ int case_close_queued(void)
 	return err;
 }
 
-/* A socket that connects to the guest for GIVE_UP_US */
-static int attempt(void)
+/* A socket that connects to the guest for so long */
+static int attempt(long usecs)
 {
 	struct sockaddr_vm to = {
 		.svm_family = AF_VSOCK,
@@ -123,8 +128,8 @@ static int attempt(void)
 		.svm_port = GUEST_PORT,
 	};
 	struct timeval patience = {
-		.tv_sec = GIVE_UP_US / 1000000,
-		.tv_usec = GIVE_UP_US % 1000000,
+		.tv_sec = usecs / 1000000,
+		.tv_usec = usecs % 1000000,
 	};
 	int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_NONBLOCK, 0), err;
 
@@ -149,7 +154,7 @@ static int give_up_once(void)
 	if (err)
 		return err;
 	while (n < ATTEMPTS && !err) {
-		fds[n] = attempt();
+		fds[n] = attempt(GIVE_UP_US);
 		if (fds[n] < 0)
 			err = fds[n];
 		else
@@ -172,6 +177,70 @@ int case_gave_up(void)
 	for (i = 0; i < GIVE_UP_CLOSES && !err; i++)
 		err = give_up_once();
 	usleep(LEFT_US);
+	return err;
+}
+
+/* The guest says @op to the port that has asked one of its own */
+static int say_to(struct guest *guest, uint16_t op,
+		  const struct virtio_vsock_hdr *asked)
+{
+	struct packet pkt = guest_packet(op, le32toh(asked->dst_port));
+
+	pkt.hdr.dst_port = asked->src_port;
+	guest_say(guest, &pkt);
+	return guest_flush(guest);
+}
+
+/* The guest accepts what the host asks for; the host has then a connection */
+static int accept_once(struct guest *guest, int fd,
+		       struct virtio_vsock_hdr *asked)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
+	int err = guest_hear_one(guest, asked);
+
+	if (!err && le16toh(asked->op) != VIRTIO_VSOCK_OP_REQUEST)
+		err = -EPROTO;
+	if (!err)
+		err = say_to(guest, VIRTIO_VSOCK_OP_RESPONSE, asked);
+	if (!err && poll(&pfd, 1, PATIENCE_MS) != 1)
+		err = -ETIMEDOUT;
+	return err;
+}
+
+/* The guest asks for the connection that it has, and hears a RST if requests
+ * are REFUSED. The host still has it. What vsfq shows of it then, and after it
+ * has been used, is for the test to look at.
+ */
+static int ask_again(struct guest *guest, int fd)
+{
+	struct virtio_vsock_hdr asked;
+	int err = accept_once(guest, fd, &asked);
+
+	if (!err)
+		err = say_to(guest, VIRTIO_VSOCK_OP_REQUEST, &asked);
+	if (!err && getenv("REFUSED"))
+		err = guest_hear(guest, 1);
+	if (!err)
+		err = netdev_run(GUEST_CID, SHOW);
+	if (!err && send(fd, "", 1, MSG_NOSIGNAL) != 1)
+		err = -errno;
+	if (!err)
+		err = guest_hear(guest, 1);
+	return err ? err : netdev_run(GUEST_CID, SHOW);
+}
+
+int case_asked_again(void)
+{
+	struct guest guest;
+	int fd, err = guest_boot(&guest, GUEST_CID, 0, ATTACH);
+
+	if (err)
+		return err;
+	rx_offer_all(&guest.dev);
+	fd = attempt(PATIENCE_MS * 1000L);
+	err = fd < 0 ? fd : ask_again(&guest, fd);
+	guest_end(&guest);
+	close(fd);
 	return err;
 }
 

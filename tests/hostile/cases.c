@@ -15,6 +15,8 @@ static const struct {
 	  case_close_queued },
 	{ "gave-up", "devices closed after connections that tc refused",
 	  case_gave_up },
+	{ "asked-again", "a request for a connection that is the host's",
+	  case_asked_again },
 	{ "long-queue", "more packets that wait than 32 bits of cost count",
 	  case_long_queue },
 	{ "many-ports", "requests from 200,000 ports that nobody listens to",

@@ -17,6 +17,7 @@ int case_no_cid(void);
 int case_listener(void);
 int case_close_queued(void);
 int case_gave_up(void);
+int case_asked_again(void);
 int case_huge_credit(void);
 int case_small_writes(void);
 int case_cid_change(void);

@@ -98,19 +98,31 @@ int guest_connect(struct guest *guest, int listener)
 	return guest_connect_from(guest, GUEST_CID, 1024, listener);
 }
 
-int guest_hear(struct guest *guest, unsigned int n)
+int guest_hear_one(struct guest *guest, struct virtio_vsock_hdr *hdr)
 {
 	struct vring_used_elem elem;
 	int err;
 
+	while (!ring_used(&guest->dev.rx, &elem)) {
+		ring_kick(&guest->dev.rx);
+		err = device_wait(&guest->dev, PATIENCE_MS);
+		if (err)
+			return err;
+	}
+	*hdr = *rx_packet(&guest->dev, elem.id);
+	rx_offer(&guest->dev, elem.id, RX_BUF_SIZE);
+	return 0;
+}
+
+int guest_hear(struct guest *guest, unsigned int n)
+{
+	struct virtio_vsock_hdr hdr;
+	int err;
+
 	while (n--) {
-		while (!ring_used(&guest->dev.rx, &elem)) {
-			ring_kick(&guest->dev.rx);
-			err = device_wait(&guest->dev, PATIENCE_MS);
-			if (err)
-				return err;
-		}
-		rx_offer(&guest->dev, elem.id, RX_BUF_SIZE);
+		err = guest_hear_one(guest, &hdr);
+		if (err)
+			return err;
 	}
 	ring_kick(&guest->dev.rx);
 	return 0;

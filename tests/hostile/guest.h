@@ -31,7 +31,8 @@ int guest_accept(int listener);
 int guest_connect(struct guest *guest, int listener);
 int guest_connect_from(struct guest *guest, uint64_t cid, uint32_t port,
 		       int listener);
-/* Take @n packets and give their buffers back */
+/* Take @n packets and give their buffers back, or one whose header is wanted */
 int guest_hear(struct guest *guest, unsigned int n);
+int guest_hear_one(struct guest *guest, struct virtio_vsock_hdr *hdr);
 
 #endif

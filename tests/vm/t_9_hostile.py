@@ -11,10 +11,12 @@ bed negotiates datagrams, so some boots of the guest have them and some send
 them without.
 """
 
+import json
 import os
 import re
 import time
 
+from firewall import VSFQ, apply
 from storm import HOSTILE, storm
 
 BED = "host"
@@ -76,3 +78,26 @@ for name in ["strays", "no-cid", "listener", "close-queued", "gave-up",
              "many-credit-requests", "big-buffers", "huge-credit",
              "small-writes", "cid-change", "killed"]:
     globals()["test_" + name.replace("-", "_")] = regression(name)
+
+
+ASKED = """
+default-in = %s
+class ours { connections = 9 }
+rule { direction = out  class = ours }
+"""
+
+
+def test_asked_again(t):
+    """A connection of the host's that its guest asks for stays what it is, for
+    the kernel and for vsfq: it counts, and is in the class of who opened it."""
+    vm = t.bed.host
+    t.cleanup(vm, VSFQ + " detach all")
+    for verdict, refused in ("reject", "REFUSED=1 "), ("accept", ""):
+        apply(t, vm, ASKED % verdict)
+        for line in t.host("%s%s case asked-again" % (refused, HOSTILE),
+                           limit=100).splitlines():
+            shown, = json.loads(line)
+            flow, = [f for f in shown["flows"] if f["peer_port"] == 7100]
+            t.equal((shown["connections"], flow["class"]), (1, "ours"),
+                    "connections and class where the default is " + verdict)
+        t.host(VSFQ + " detach all")
