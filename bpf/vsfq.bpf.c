@@ -689,8 +689,9 @@ static __always_inline struct vsfq_caps *device_caps(struct vsfq_queue *q,
 	if (!p || !p->devices)
 		return NULL;
 	if (q->generation != p->generation) {
+		/* First, and in order: see vsfq_rename. */
+		__sync_lock_test_and_set(&q->generation, p->generation);
 		q->section = device_section(p, (void *)q->device);
-		q->generation = p->generation;
 	}
 	return q->section ? &p->device[(q->section - 1) %
 				       VSFQ_MAX_SECTIONS].caps : NULL;
@@ -1490,6 +1491,25 @@ void BPF_PROG(vsfq_destroy, struct Qdisc *sch)
 	for (i = 0; i < VSFQ_MAX_CLASSES; i++)
 		spare_release(q, &q->class[i]);
 	bpf_map_delete_elem(&queues, &key);
+}
+
+/*
+ * The loader says what a device is called when it looks, which need not be what
+ * it is called when there is a packet. Who looks for the section of the policy
+ * meanwhile finds the new name, or has to look again.
+ */
+SEC("syscall")
+int vsfq_rename(struct vsfq_rename *to)
+{
+	struct vsfq_queue_key key = to->key;
+	struct vsfq_queue *q = bpf_map_lookup_elem(&queues, &key);
+
+	/* The map is that of all versions. */
+	if (!q || q->build != build)
+		return 0;
+	__builtin_memcpy(q->device, to->name, sizeof(q->device));
+	__sync_lock_test_and_set(&q->generation, 0);
+	return 0;
 }
 
 SEC(".struct_ops.link")

@@ -165,6 +165,12 @@ struct vsfq_queue_key {
 	__u32 parent;
 };
 
+/* What the program "vsfq_rename" is given. */
+struct vsfq_rename {
+	struct vsfq_queue_key key;
+	char name[VSFQ_NAME_SIZE];
+};
+
 /* A list of slots, flows or groups, by index; 0 is no element. */
 struct vsfq_list {
 	__u32 head;

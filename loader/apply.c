@@ -14,6 +14,7 @@
 #include "policy_map.h"
 #include "policy_show.h"
 #include "reason.h"
+#include "sched.h"
 #include "strict.h"
 #include "vsfq.h"
 
@@ -148,7 +149,7 @@ static int change(const struct options *opt, const char *path,
  */
 static int refresh_devices(void)
 {
-	int err = classifier_refresh();
+	int err = classifier_refresh() ?: sched_refresh();
 
 	return err || !connect_is_current() ? err : connect_refresh();
 }

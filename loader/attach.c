@@ -119,7 +119,7 @@ int command_attach(const struct options *opt, char **arguments)
 	sched = classifier_refresh() ?:
 		sched_is_registered() ? SCHED_BEFORE :
 		sched_register(opt->overhead ?: VSFQ_OVERHEAD);
-	err = sched < 0 ? sched : connect_attach();
+	err = sched < 0 ? sched : sched_refresh() ?: connect_attach();
 	ret = err ? complain(opt, "cannot attach \"%s\": %s", arguments[0],
 			     why(err)) : attach_devices(opt, &list);
 	err = err ?: connect_refresh();

@@ -2,6 +2,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <net/if.h>
 #include <unistd.h>
 
 #include "../bpf/queue.h"
@@ -163,6 +164,47 @@ bool sched_is_current(void)
 {
 	return pins_built(PINS_QDISC, offsetof(struct vsfq__rodata, build),
 			  our_build());
+}
+
+/* Nothing to do if it is gone since, or the device is. */
+static int rename_queue(int prog, const struct vsfq_queue_key *key)
+{
+	struct vsfq_rename to = { .key = *key };
+	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &to,
+		    .ctx_size_in = sizeof(to));
+
+	return if_indextoname(key->ifindex, to.name) ?
+	       bpf_prog_test_run_opts(prog, &run) : 0;
+}
+
+static int rename_queues(int prog, int map)
+{
+	struct vsfq_queue_key key, *previous = NULL;
+	unsigned int here = owner_netns();
+	int err = 0;
+
+	while (!err && !bpf_map_get_next_key(map, previous, &key)) {
+		if (key.netns == here)
+			err = rename_queue(prog, &key);
+		previous = &key;
+	}
+	return err;
+}
+
+int sched_refresh(void)
+{
+	int err, map, prog;
+
+	if (!sched_is_current())
+		return 0;
+	map = pins_open_map(PINS_QDISC, "queues", sizeof(struct vsfq_queue));
+	if (map < 0)
+		return map;
+	prog = pins_open(PINS_QDISC, "vsfq_rename");
+	err = prog < 0 ? prog : rename_queues(prog, map);
+	close(prog);
+	close(map);
+	return err;
 }
 
 int sched_unregister(void)

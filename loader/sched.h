@@ -28,6 +28,12 @@ bool sched_is_current(void);
 bool sched_is_registered(void);
 
 /*
+ * Devices of this namespace may have another name than when their qdiscs were
+ * made, or than at the last call. Those of another version stay as it knows them.
+ */
+int sched_refresh(void);
+
+/*
  * Qdiscs that exist keep working, no more can be made; the name is free when
  * this returns.
  */

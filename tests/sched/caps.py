@@ -11,9 +11,9 @@ import os
 import sys
 import time
 
-from sched import (BPFTOOL, BURST, CGROUPS, check, device, equal, in_cgroup,
-                   in_time, main, near, patient, PINS, policy, queue_class,
-                   show, VSFQ)
+from sched import (BPFTOOL, BURST, CGROUPS, check, device, drops_told, equal,
+                   in_cgroup, in_time, main, near, patient, PINS, policy,
+                   queue_class, show, VSFQ)
 from tun import DGRAM, IDLE_CAPPED, REQUEST, RING, RST, STREAM, must
 
 # Within 5 % of a rate, over 5 s.
@@ -91,18 +91,39 @@ def test_policy_device():
     paced("packets", arrivals(dev), 200, 6)
 
 
+def rename(dev, name):
+    must("ip", "link", "set", dev.name, "down")
+    must("ip", "link", "set", dev.name, "name", name)
+    dev.name = name
+    must("ip", "link", "set", dev.name, "up")
+
+
 @patient
 def test_policy_device_renamed():
     """It is the name that it has when it is attached, however long the one
     before was."""
     dev = device("vsock-of-guest1", attach=False)
-    must("ip", "link", "set", dev.name, "down")
-    must("ip", "link", "set", dev.name, "name", "vsock0")
-    dev.name = "vsock0"
-    must("ip", "link", "set", dev.name, "up")
+    rename(dev, "vsock0")
     must(VSFQ, "attach", dev.name)
     policy("device vsock0 { packet-rate = 200 }")
     equal("rate", show(dev).get("packet_rate"), 200)
+    dev.send(DGRAM, 1, 64, 300)
+    paced("packets", arrivals(dev), 200, 6)
+
+
+@patient
+def test_policy_device_renamed_since():
+    """Also for what it sends, and for the monitor, it is the name that it had
+    when vsfq looked last, be it for a policy that is in force already."""
+    dev = device("capped0")
+    policy("device capped0 { packet-rate = 200 }")
+    rename(dev, "vsock0")
+    equal("names told", {e["device"] for e in drops_told(dev)}, {"capped0"})
+    must(VSFQ, "attach", dev.name)
+    equal("names told", {e["device"] for e in drops_told(dev)}, {"vsock0"})
+    in_time(arrivals(dev)[-1][0] < 2, "it waited")
+    rename(dev, "capped0")
+    policy("device capped0 { packet-rate = 200 }")
     dev.send(DGRAM, 1, 64, 300)
     paced("packets", arrivals(dev), 200, 6)
 

@@ -611,6 +611,21 @@ def by_hand(dev, policy_pin):
          f"{HAND}/vsfq_egress", "dev", dev.name)
 
 
+def drops_told(dev):
+    """More datagrams than a class may have queued; what the monitor says."""
+    with subprocess.Popen((VSFQ, "-v", "-j", "monitor", "drop"), text=True,
+                          stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as monitor:
+        while "listening" not in monitor.stderr.readline():
+            equal("status of the monitor", monitor.poll(), None)
+        dev.send(DGRAM, 1, 64, 1010)
+        monitor.terminate()
+        events = [json.loads(line) for line in monitor.communicate()[0]
+                  .splitlines()]
+    check(events, "no drop was told")
+    return events
+
+
 def test_policy_race():
     """A datagram that was classified when the policy before was in force
     takes with it none of those that are queued in its class."""
@@ -631,17 +646,7 @@ def test_policy_cleared_race():
     must(BPFTOOL, "map", "pin", "pinned", f"{PINS}/@policy/current", OLD)
     must(VSFQ, "policy", "clear")
     by_hand(dev, OLD)
-    with subprocess.Popen((VSFQ, "-v", "-j", "monitor", "drop"), text=True,
-                          stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE) as monitor:
-        while "listening" not in monitor.stderr.readline():
-            equal("status of the monitor", monitor.poll(), None)
-        dev.send(DGRAM, 1, 64, 1010)
-        monitor.terminate()
-        events = [json.loads(line) for line in monitor.communicate()[0]
-                  .splitlines()]
-    check(events, "no drop was told")
-    equal("classes told", {e.get("class") for e in events}, {None})
+    equal("classes told", {e.get("class") for e in drops_told(dev)}, {None})
 
 
 def test_policy_refused_has_no_flow():

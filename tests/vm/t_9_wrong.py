@@ -401,22 +401,31 @@ def test_another_cid(t):
     well(t, HOST_DEV)
 
 
+def queue_names(t):
+    """Of what qdiscs tell, and by which they go."""
+    return re.findall(r'"device": *"([^"]*)"', t.host(
+        "%s map dump pinned %s/@qdisc/queues" % (t.tool("bpftool"), PINS)))
+
+
 def test_renamed(t):
-    """What is attached goes with the device to its new name; the qdisc is only
-    deleted with it."""
+    """What is attached goes with the device to its new name, when vsfq looks;
+    the qdisc is only deleted with it."""
     vm = t.bed.host
     clean(t)
     start_guest(t)
     t.host(VSFQ + " attach all")
     before = tables(t), t.host("tc qdisc show dev " + HOST_DEV).split()[:3]
     t.cleanup(vm, "ip link set dev renamed0 name " + HOST_DEV)
-    t.host("ip link set dev {1} name renamed0 && {0} attach renamed0".format(
-        VSFQ, HOST_DEV))
+    t.host("ip link set dev %s name renamed0" % HOST_DEV)
+    t.equal(queue_names(t), [HOST_DEV], "names of queues before vsfq looks")
+    t.host(VSFQ + " attach renamed0")
     t.equal(attached(t, ""), {"renamed0": (True, "vsfq")}, "what is attached")
+    t.equal(queue_names(t), ["renamed0"], "names of queues")
     t.equal(t.host("%s detach %s" % (VSFQ, HOST_DEV), status=1),
             'vsfq: cannot detach "%s": not attached\n' % HOST_DEV, "an old name")
     t.host("ip link set dev renamed0 name {1} && {0} attach all".format(
         VSFQ, HOST_DEV))
+    t.equal(queue_names(t), [HOST_DEV], "names of queues")
     t.equal((tables(t), t.host("tc qdisc show dev " + HOST_DEV).split()[:3]),
             before, "tables and qdisc")
 
