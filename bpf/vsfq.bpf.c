@@ -98,6 +98,7 @@ char _license[] SEC("license") = "GPL";
 #define NET_XMIT_DROP		1
 
 #define ENOMEM			12
+#define ENOSPC			28
 #define TC_H_ROOT		0xffffffff
 
 #define MAX_STEPS		(1 << 20)
@@ -1460,7 +1461,7 @@ int BPF_PROG(vsfq_init, struct Qdisc *sch, struct nlattr *opt,
 	__u32 i;
 
 	if (bpf_map_update_elem(&queues, &key, (void *)&new_queue, BPF_ANY))
-		return -ENOMEM;
+		return -ENOSPC;
 	q = bpf_map_lookup_elem(&queues, &key);
 	if (!q)
 		return -ENOMEM;

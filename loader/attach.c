@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "choose.h"
@@ -14,12 +15,21 @@
 #include "sched.h"
 #include "vsfq.h"
 
-/* Who lets the kernel's BPF programs read its memory needs one more. */
+/*
+ * Who lets the kernel's BPF programs read its memory needs one more. That there
+ * is no space is what the qdisc says.
+ */
 static const char *why(int err)
 {
-	return err == -EPERM ?
-	       "needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN (try: root)" :
-	       reason(err);
+	static char text[64];
+
+	if (err == -EPERM)
+		return "needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN (try: root)";
+	if (err != -ENOSPC)
+		return reason(err);
+	snprintf(text, sizeof(text),
+		 "this machine has %d vsfq qdiscs already", VSFQ_MAX_QUEUES);
+	return text;
 }
 
 /* Drop those that cannot; EXIT_FAILED after messages about them. */

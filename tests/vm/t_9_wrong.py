@@ -350,19 +350,24 @@ def test_other_form(t):
 
 
 def test_no_room(t):
-    """A device whose qdisc cannot be replaced stays attached as it was."""
+    """A device whose qdisc cannot be replaced stays attached as it was, and one
+    that can have none is not attached; both are told why."""
     vm = t.bed.host
     clean(t)
-    start_guest(t)
-    t.host(VSFQ + " attach all")
+    one, two = two_guests(t)
+    t.host("%s attach %s" % (VSFQ, one))
     each = "for n in $(seq 255); do echo %s; done | "
     t.cleanup(vm, "ip link del group 77")
     t.host(each % "link add vsfqd$n group 77 type dummy" + "ip -batch - && " +
            each % "qdisc add dev vsfqd$n root vsfq" + "tc -batch -", limit=300)
-    said = t.host(VSFQ + " attach -o 5000 all", status=1)
-    t.check(said.startswith('vsfq: cannot attach "%s": ' % HOST_DEV) and
-            said.count("\n") == 1, said)
-    t.equal(attached(t, ""), {HOST_DEV: (True, "vsfq")}, "what is attached")
+    before = attached(t, "")
+    for command, dev in ("attach -o 5000 ", one), ("attach ", two):
+        t.equal(t.host(VSFQ + " " + command + dev, status=1), 'vsfq: cannot '
+                'attach "%s": this machine has 256 vsfq qdiscs already\n' % dev,
+                "what is said")
+        t.equal(attached(t, ""), before, "what is attached")
+    t.equal((before[one], before[two][0]), ((True, "vsfq"), False),
+            "what was attached")
 
 
 def test_name(t):
