@@ -63,7 +63,7 @@ LEGACY = ",disable-modern=on,disable-legacy=off"
 # Warnings only: each character costs VM exits, twice emulated in a guest.
 # A stalled CPU is normal when two virtual CPUs share a busy real one.
 CMDLINE = ("console=ttyS0 panic=-1 loglevel=5 "
-           "rcupdate.rcu_cpu_stall_timeout=120 "
+           "rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60 "
            "vmw_vsock_virtio_transport.dgram=%s vhost_vsock.dgram=%s ") + \
     os.environ.get("BOOT", "") + " "
 
