@@ -250,6 +250,8 @@ static __always_inline void opening_caps(struct vsfq_policy *p,
 {
 	const __u64 *ours = (const __u64 *)dev->name;
 	__u64 name[] = { ours[0], ours[1] };
+	const __u64 *its = (const __u64 *)dev->port;
+	__u64 port[] = { its[0], its[1] };
 	__u32 section;
 
 	*device = &no_settings.caps;
@@ -257,7 +259,7 @@ static __always_inline void opening_caps(struct vsfq_policy *p,
 	if (c->answered)
 		return;
 	*s = &p->class[c->class % VSFQ_MAX_CLASSES];
-	section = device_section(p, (void *)name);
+	section = device_section(p, (void *)name, (void *)port);
 	if (section)
 		*device = &p->device[(section - 1) % VSFQ_MAX_SECTIONS].caps;
 }

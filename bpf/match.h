@@ -35,11 +35,13 @@ static __always_inline bool in_ranges(__u32 x, const struct vsfq_range *ranges,
 static __always_inline bool on_device(const struct vsfq_rule *rule,
 				      const struct vsfq_device_stats *dev)
 {
-	const __u64 *ours = (const __u64 *)dev->name;
+	const __u64 *name = (const __u64 *)dev->name;
+	const __u64 *port = (const __u64 *)dev->port;
 	const __u64 *theirs = (const __u64 *)rule->device;
 
 	return !rule->device[0] ||
-	       (theirs[0] == ours[0] && theirs[1] == ours[1]);
+	       (theirs[0] == name[0] && theirs[1] == name[1]) ||
+	       (theirs[0] == port[0] && theirs[1] == port[1]);
 }
 
 /* All but the local port and the cgroup. */

@@ -51,13 +51,17 @@ static __always_inline bool name_matches(struct vsfq_device_settings *d,
 
 /* Which section describes a device, from 1; 0 is none. */
 __noinline __u32 device_section(struct vsfq_policy *p __arg_nonnull,
-				struct device_name *name __arg_nonnull)
+				struct device_name *name __arg_nonnull,
+				struct device_name *port __arg_nonnull)
 {
+	struct vsfq_device_settings *d;
 	int i;
 
-	bpf_for(i, 0, p->devices)
-		if (name_matches(&p->device[i % VSFQ_MAX_SECTIONS], name))
+	bpf_for(i, 0, p->devices) {
+		d = &p->device[i % VSFQ_MAX_SECTIONS];
+		if (name_matches(d, name) || name_matches(d, port))
 			return i + 1;
+	}
 	return 0;
 }
 

@@ -52,7 +52,7 @@ struct vsfq_rule {
 	struct vsfq_range remote_cid;
 	struct vsfq_range local_port[VSFQ_MAX_RANGES];
 	struct vsfq_range remote_port[VSFQ_MAX_RANGES];
-	char device[VSFQ_NAME_SIZE];	/* empty: any */
+	char device[VSFQ_NAME_SIZE];	/* or its port; empty: any */
 	__u8 directions;		/* bit n: enum vsfq_direction */
 	__u8 types;			/* bit n: type n in the header */
 	__u8 local_ports;		/* ranges given, 0: any port */
@@ -101,7 +101,7 @@ struct vsfq_class_settings {
 	__u8 unused[6];
 };
 
-/* The first section whose name is that of the device counts. */
+/* The first section that names the device, or its port, counts. */
 struct vsfq_device_settings {
 	char name[VSFQ_NAME_SIZE];
 	__u32 length;			/* that counts: all of it, unless */

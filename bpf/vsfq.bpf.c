@@ -683,7 +683,7 @@ static __always_inline __u32 slot_make(struct Qdisc *sch, struct vsfq_queue *q,
 			      to_free) : 0;
 }
 
-/* The caps of the device; looked for by its name once for each policy. */
+/* The caps of the device; looked for by its names once for each policy. */
 static __always_inline struct vsfq_caps *device_caps(struct vsfq_queue *q,
 						     struct vsfq_policy *p)
 {
@@ -692,7 +692,8 @@ static __always_inline struct vsfq_caps *device_caps(struct vsfq_queue *q,
 	if (q->generation != p->generation) {
 		/* First, and in order: see vsfq_rename. */
 		__sync_lock_test_and_set(&q->generation, p->generation);
-		q->section = device_section(p, (void *)q->device);
+		q->section = device_section(p, (void *)q->device,
+					    (void *)q->port);
 	}
 	return q->section ? &p->device[(q->section - 1) %
 				       VSFQ_MAX_SECTIONS].caps : NULL;
@@ -1496,8 +1497,9 @@ void BPF_PROG(vsfq_destroy, struct Qdisc *sch)
 
 /*
  * The loader says what a device is called when it looks, which need not be what
- * it is called when there is a packet. Who looks for the section of the policy
- * meanwhile finds the new name, or has to look again.
+ * it is called when there is a packet, and what its port is, which only the
+ * driver could tell. Who looks for the section of the policy meanwhile finds
+ * the new names, or has to look again.
  */
 SEC("syscall")
 int vsfq_rename(struct vsfq_rename *to)
@@ -1509,6 +1511,7 @@ int vsfq_rename(struct vsfq_rename *to)
 	if (!q || q->build != build)
 		return 0;
 	__builtin_memcpy(q->device, to->name, sizeof(q->device));
+	__builtin_memcpy(q->port, to->port, sizeof(q->port));
 	__sync_lock_test_and_set(&q->generation, 0);
 	return 0;
 }

@@ -20,7 +20,7 @@
 #define VSFQ_NR_BUCKETS		32	/* of a log2 histogram of usecs */
 #define VSFQ_NR_LEVELS		32	/* of flows sorted by log2 of memory */
 #define VSFQ_MAX_CLASSES	16	/* of a policy, the default two included */
-#define VSFQ_NAME_SIZE		16	/* of a class or a device */
+#define VSFQ_NAME_SIZE		16	/* of a class, a device or its port */
 
 #define VSFQ_LIMIT_DATAGRAMS	1000	/* of a class, unless the policy says */
 #define VSFQ_LIMIT_MEMORY	(4 << 20)
@@ -140,6 +140,7 @@ struct vsfq_class_stats {
 
 struct vsfq_device_stats {
 	char name[VSFQ_NAME_SIZE];	/* aligned, for rules that name one */
+	char port[VSFQ_NAME_SIZE];	/* so is this; empty: it has none */
 	__u32 local_cid;
 	__u32 peer_cid;			/* VSFQ_ANY_CID: all that are not ours */
 	struct vsfq_stats sent;
@@ -169,6 +170,7 @@ struct vsfq_queue_key {
 struct vsfq_rename {
 	struct vsfq_queue_key key;
 	char name[VSFQ_NAME_SIZE];
+	char port[VSFQ_NAME_SIZE];
 };
 
 /* A list of slots, flows or groups, by index; 0 is no element. */
@@ -230,6 +232,7 @@ struct vsfq_queue {
 	struct vsfq_meter meter;	/* of the device */
 	struct vsfq_event_limit limit;
 	char device[VSFQ_NAME_SIZE];	/* aligned, as above */
+	char port[VSFQ_NAME_SIZE];	/* empty until the loader tells it */
 	__u64 build;			/* of the program that made it */
 	__u32 overhead;			/* that it goes by */
 	__u32 pad;

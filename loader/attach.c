@@ -129,12 +129,13 @@ int command_attach(const struct options *opt, char **arguments)
 	sched = classifier_refresh() ?:
 		sched_is_registered() ? SCHED_BEFORE :
 		sched_register(opt->overhead ?: VSFQ_OVERHEAD);
-	err = sched < 0 ? sched : sched_refresh() ?: connect_attach();
+	err = sched < 0 ? sched : connect_attach();
 	ret = err ? complain(opt, "cannot attach \"%s\": %s", arguments[0],
 			     why(err)) : attach_devices(opt, &list);
-	err = err ?: connect_refresh();
+	/* The qdiscs that were there, and those that were made now. */
+	err = err ?: sched_refresh() ?: connect_refresh();
 	if (err && ret == EXIT_DONE)
-		ret = complain(opt, "cannot tell what refuses connect() which devices there are: %s",
+		ret = complain(opt, "cannot tell qdiscs and what refuses connect() which devices there are: %s",
 			       why(err));
 	if (ret != EXIT_DONE)
 		undo(sched);

@@ -213,11 +213,13 @@ static int describe(const struct device *dev, int fd)
 	sscanf(dev->port, "cid%u", &cid);
 	now.local_cid = dev->guest ? cid : CID_HOST;
 	now.peer_cid = dev->guest ? VSFQ_ANY_CID : cid;
-	/* A whole one: shorter than IFNAMSIZ, which is the size of both. */
+	/* Whole ones: shorter than IFNAMSIZ, which is the size of all. */
 	memset(now.name, 0, sizeof(now.name));
 	strcpy(now.name, dev->name);
+	memset(now.port, 0, sizeof(now.port));
+	strcpy(now.port, dev->port);
 	if (now.local_cid == was.local_cid && now.peer_cid == was.peer_cid &&
-	    !strcmp(now.name, was.name))
+	    !strcmp(now.name, was.name) && !strcmp(now.port, was.port))
 		return 0;
 	return bpf_map_update_elem(fd, &zero, &now, BPF_ANY);
 }

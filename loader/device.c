@@ -98,19 +98,34 @@ static int found_device(const struct nlmsghdr *nlh, void *data)
 	return MNL_CB_OK;
 }
 
-int device_find(const char *name, struct device *dev)
+static int find(struct nlmsghdr *nlh, struct device *dev)
 {
 	struct found found = { .dev = dev };
+	int err = rtnl_talk(nlh, found_device, &found);
+
+	if (err)
+		return err;
+	return found.type == ARPHRD_VSOCK ? 0 : -EMEDIUMTYPE;
+}
+
+int device_find(const char *name, struct device *dev)
+{
 	char buffer[RTNL_BUFFER];
 	struct nlmsghdr *nlh;
-	int err;
 
 	if (strlen(name) >= IFNAMSIZ)
 		return -ENODEV;
 	nlh = link_request(buffer, 0);
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
-	err = rtnl_talk(nlh, found_device, &found);
-	if (err)
-		return err;
-	return found.type == ARPHRD_VSOCK ? 0 : -EMEDIUMTYPE;
+	return find(nlh, dev);
+}
+
+int device_at(int ifindex, struct device *dev)
+{
+	char buffer[RTNL_BUFFER];
+	struct nlmsghdr *nlh = link_request(buffer, 0);
+	struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
+
+	ifi->ifi_index = ifindex;
+	return find(nlh, dev);
 }

@@ -18,7 +18,7 @@ struct device {
 	char name[IFNAMSIZ];
 	char owner[OWNER_SIZE];	/* of its pins */
 	bool guest;		/* it leads to a host, not to a guest */
-	char port[32];		/* "cid42", the guest's; empty if not told */
+	char port[VSFQ_NAME_SIZE];	/* "cid42", the guest's; or empty */
 };
 
 struct devices {
@@ -31,5 +31,8 @@ int devices_list(struct devices *list);
 
 /* One by name: -ENODEV if there is none, -EMEDIUMTYPE if it is not vsock. */
 int device_find(const char *name, struct device *dev);
+
+/* The same by its number; one that is not vsock is read all the same. */
+int device_at(int ifindex, struct device *dev);
 
 #endif

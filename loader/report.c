@@ -331,12 +331,14 @@ static void add_classifier(json_t *device, const struct classifier_stats *s)
 				      "out", (json_int_t)s->device.refused[1]));
 }
 
-static void add_device_caps(json_t *device, const char *name)
+/* As device_section() of the BPF programs finds the section. */
+static void add_device_caps(json_t *device, const struct device *dev)
 {
 	const struct vsfq_device_settings *d;
 
 	for (d = policy.device; d < policy.device + policy.devices; d++) {
-		if (strncmp(name, d->name, d->length))
+		if (strncmp(dev->name, d->name, d->length) &&
+		    strncmp(dev->port, d->name, d->length))
 			continue;
 		add_caps(device, &d->caps);
 		return;
@@ -362,7 +364,7 @@ static json_t *json_device(const struct device *dev, bool statistics)
 		queued = qdisc_is_vsfq(&q) && !sched_read(&q, &queue);
 		json_object_set_new(device, "qdisc", json_qdisc(&q));
 	}
-	add_device_caps(device, dev->name);
+	add_device_caps(device, dev);
 	if (queued)
 		json_object_set_new(device, "throttled",
 				    json_integer(queue.throttled));

@@ -2,10 +2,11 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <net/if.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "../bpf/queue.h"
+#include "device.h"
 #include "events.h"
 #include "kernel.h"
 #include "owner.h"
@@ -172,9 +173,15 @@ static int rename_queue(int prog, const struct vsfq_queue_key *key)
 	struct vsfq_rename to = { .key = *key };
 	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &to,
 		    .ctx_size_in = sizeof(to));
+	struct device dev;
+	int err = device_at(key->ifindex, &dev);
 
-	return if_indextoname(key->ifindex, to.name) ?
-	       bpf_prog_test_run_opts(prog, &run) : 0;
+	/* Any device may have such a qdisc. */
+	if (err && err != -EMEDIUMTYPE)
+		return err == -ENODEV ? 0 : err;
+	strcpy(to.name, dev.name);
+	strcpy(to.port, dev.port);
+	return bpf_prog_test_run_opts(prog, &run);
 }
 
 static int rename_queues(int prog, int map)

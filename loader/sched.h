@@ -29,7 +29,8 @@ bool sched_is_registered(void);
 
 /*
  * Devices of this namespace may have another name than when their qdiscs were
- * made, or than at the last call. Those of another version stay as it knows them.
+ * made, and a port, which no qdisc knows by itself; or other ones than at the
+ * last call. Those of another version stay as it knows them.
  */
 int sched_refresh(void);
 

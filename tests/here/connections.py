@@ -11,14 +11,26 @@ from policies import Policies, needs_tun
 
 REQUEST, RESPONSE, RST, HALF, SHUTDOWN, RW = 1, 2, 3, "4,1", "4,3", 5
 FORGET = "forget"   # the flow, as if others had taken its place
+PORT = "port"       # of the device: it is told what comes after
 NOBODY = "by=mirror0"   # it is of no socket
 OPEN, CLOSED = 1, 2     # enum vsfq_flow_state
 
+# The name of the device comes first, of 16 bytes.
+TELL_PORT = """
+device="pinned /sys/fs/bpf/c/device key 0 0 0 0"
+value=$(%(tool)s -j map lookup $device | python3 -c '
+import json, sys
+value = json.load(sys.stdin)["value"]
+value[16:32] = b"%(port)-16s".replace(b" ", bytes(1))
+print(*value)')
+%(tool)s map update $device value $value && echo
+"""
+
 
 def asks(t, policy, *steps):
-    """Steps are (operation, ports...) or the text of another policy. Returns
-    for each the ports that came through; the counters and the flows at the
-    end."""
+    """Steps are (operation, ports...), (PORT, "cid5") or the text of another
+    policy. Returns for each the ports that came through; the counters and the
+    flows at the end."""
     needs_tun(t)
     tool, pins = t.tool("bpftool"), "/sys/fs/bpf/vsfq"
     with tempfile.TemporaryDirectory() as top:
@@ -28,6 +40,8 @@ def asks(t, policy, *steps):
             if isinstance(step, str):
                 p.write("policy%d" % i, step)
                 commands.append("vsfq apply policy%d || exit" % i)
+            elif step[0] == PORT:
+                commands.append(TELL_PORT % {"tool": tool, "port": step[1]})
             elif step[0] == FORGET:
                 commands.append(
                     "for port in %s; do echo map delete pinned "
@@ -85,6 +99,19 @@ def test_connections(t):
     t.equal((device["capped"], classes[2]["capped"]),
             ([1, 0], [3, 0, 0, 0]), "refused")
     t.equal(device["refused"], [0, 4], "refused, of all")
+
+
+def test_connections_of_port(t):
+    """By its port a device has the same caps as by its name, and rules."""
+    through, device, _, _ = asks(
+        t, "rule { device = cid5  local-port = 9  verdict = reject }"
+        "device cid42 { } device cid5 { connections = 2 }",
+        (REQUEST, 1, 2, 3, 9), (RST, 1, 2, 3, 9), (PORT, "cid5"),
+        (REQUEST, 1, 2, 3, 9), (RST, 1, 2), (PORT, "cid42"),
+        (REQUEST, 1, 2, 3, 9))
+    t.equal(through, [[1, 2, 3, 9], [1, 2, 3, 9], [], [1, 2], [1, 2], [],
+                      [1, 2, 3, 9]], "let through")
+    t.equal((device["capped"], device["refused"]), ([1, 0], [0, 2]), "refused")
 
 
 def test_connection_moves(t):

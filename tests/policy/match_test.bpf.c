@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Asks the policy in force about one flow, as the classifier does. */
+/* Asks the policy in force about a flow or a device, as the classifier does. */
 #include "match.bpf.h"
 
 char _license[] SEC("license") = "GPL";
@@ -14,4 +14,12 @@ int ask(struct __sk_buff *skb)
 	struct vsfq_policy *p = policy_in_force();
 
 	return p ? match(skb, p, &key, direction, &dev) : -1;
+}
+
+SEC("tc")
+int ask_section(struct __sk_buff *skb)
+{
+	struct vsfq_policy *p = policy_in_force();
+
+	return p ? device_section(p, (void *)dev.name, (void *)dev.port) : -1;
 }

@@ -67,8 +67,8 @@ static void apply(const char *text)
 	put_in_force();
 }
 
-static __u32 ask(int direction, __u32 type, __u32 local_cid, __u32 local_port,
-		 __u32 peer_cid, __u32 peer_port, int repeat)
+/* Returns the answer to what the program asks about this device. */
+static __u32 run(const struct bpf_program *prog, int repeat)
 {
 	char packet[64] = "";
 	LIBBPF_OPTS(bpf_test_run_opts, opts,
@@ -76,6 +76,18 @@ static __u32 ask(int direction, __u32 type, __u32 local_cid, __u32 local_port,
 		    .data_size_in = sizeof(packet),
 		    .repeat = repeat,
 	);
+
+	strcpy(skel->bss->dev.name, "vhost-vsock10");
+	strcpy(skel->bss->dev.port, "cid3");
+	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(prog), &opts),
+			 0);
+	duration = opts.duration;
+	return opts.retval;
+}
+
+static __u32 ask(int direction, __u32 type, __u32 local_cid, __u32 local_port,
+		 __u32 peer_cid, __u32 peer_port, int repeat)
+{
 	struct vsfq_flow_key key = {
 		.local_cid = local_cid,
 		.local_port = local_port,
@@ -85,12 +97,8 @@ static __u32 ask(int direction, __u32 type, __u32 local_cid, __u32 local_port,
 	};
 
 	skel->bss->key = key;
-	strcpy(skel->bss->dev.name, "vhost-vsock10");
 	skel->bss->direction = direction;
-	assert_int_equal(bpf_prog_test_run_opts(
-			 bpf_program__fd(skel->progs.ask), &opts), 0);
-	duration = opts.duration;
-	judged = opts.retval;
+	judged = run(skel->progs.ask, repeat);
 	return judged & 0xffff;
 }
 
@@ -211,6 +219,40 @@ static void test_device(void **state)
 	assert_int_equal(in(STREAM, 1), ACCEPT(STREAM));
 }
 
+/* The whole of it counts. */
+static void test_port(void **state)
+{
+	apply("default-in = reject"
+	      " rule { device = cid30 verdict = accept }"
+	      " rule { device = cid verdict = accept }");
+	assert_int_equal(in(STREAM, 1), REJECT(STREAM));
+	apply("default-in = reject rule { device = cid3 verdict = accept }");
+	assert_int_equal(in(STREAM, 1), ACCEPT(STREAM));
+}
+
+/* The first that its name or its port matches. */
+static void test_section(void **state)
+{
+	static const struct {
+		const char *sections;
+		__u32 first;
+	} of[] = {
+		{ "device cid30 { } device cid { } device \"cid30*\" { }"
+		  "device vhost-vsock1 { }", 0 },
+		{ "device cid30 { } device cid3 { }", 2 },
+		{ "device vhost-vsock1 { } device \"cid*\" { }", 2 },
+		{ "device cid3 { } device vhost-vsock10 { }", 1 },
+		{ "device \"vhost*\" { } device cid3 { }", 1 },
+		{ "device cid30 { } device \"*\" { }", 2 },
+	};
+	int i;
+
+	for (i = 0; i < sizeof(of) / sizeof(of[0]); i++) {
+		apply(of[i].sections);
+		assert_int_equal(run(skel->progs.ask_section, 1), of[i].first);
+	}
+}
+
 static void test_cgroup(void **state)
 {
 	apply("default-out = drop"
@@ -278,6 +320,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_cids),
 		cmocka_unit_test(test_device),
+		cmocka_unit_test(test_port),
+		cmocka_unit_test(test_section),
 		cmocka_unit_test(test_cgroup),
 		cmocka_unit_test(test_none),
 		cmocka_unit_test(test_many_rules),

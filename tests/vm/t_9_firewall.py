@@ -25,9 +25,9 @@ rule { direction = out  remote-cid = 43-99  verdict = reject }
 rule { direction = out  type = stream  remote-port = {quiet}
        local-port = 7700-4294967294    verdict = reject }
 rule { direction = out  cgroup = /vsfq  verdict = reject }
-rule { direction = out  device = %s  remote-cid = %s  remote-port = {bulk}
+rule { direction = out  device = cid42  remote-cid = %s  remote-port = {bulk}
        verdict = reject }
-rule { direction = out  device = other0  verdict = reject }
+rule { direction = out  device = cid4  verdict = reject }
 rule { direction = out  local-cid = 77   verdict = reject }
 """
 
@@ -39,7 +39,7 @@ def test_reject_out(t):
     for vm, other in others(t):
         t.run(vm, "mkdir -p /sys/fs/cgroup/vsfq/child")
         t.cleanup(vm, "rmdir /sys/fs/cgroup/vsfq/child /sys/fs/cgroup/vsfq")
-        apply(t, vm, REJECT_OUT % (DEVICES[vm.name], PEERS[other.name]))
+        apply(t, vm, REJECT_OUT % PEERS[other.name])
         attach_all(t, vm)
         serve(t, other)
         job = t.start_server(vm, VSFQ + " -v -j monitor reject", "listening")

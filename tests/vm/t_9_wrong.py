@@ -383,6 +383,12 @@ def test_name(t):
     t.host("ls " + PINS, status=2)
 
 
+def queues_told(t, what="device"):
+    """Which name, or port, the qdiscs take their devices to have."""
+    return re.findall(r'"%s": *"([^"]*)"' % what, t.host(
+        "%s map dump pinned %s/@qdisc/queues" % (t.tool("bpftool"), PINS)))
+
+
 def test_another_cid(t):
     """A guest that is given another one is known by it as soon as anything is
     attached, or a policy is applied; what was counted stays."""
@@ -394,6 +400,7 @@ def test_another_cid(t):
     t.host(VSFQ + " attach all; echo default-in = accept > /run/wrong.conf")
     before = t.host(look)
     t.check('"peer_cid":77' in before, before)
+    t.equal(queues_told(t, "port"), ["cid77"], "ports of queues")
     for cid, command in (78, "attach all"), (79, "apply /run/wrong.conf"):
         t.host("pkill -USR1 -f sight/vmm.py")
         t.wait_for(vm, "grep -q cid%d /sys/class/net/%s/phys_port_name" %
@@ -401,15 +408,11 @@ def test_another_cid(t):
         t.host("%s %s" % (VSFQ, command))
         after = t.host(look)
         t.equal(after.count('"peer_cid":%d,' % cid), 1, after)
+        t.equal(after.count('"port":"cid%d"' % cid), 1, after)
+        t.equal(queues_told(t, "port"), ["cid%d" % cid], "ports of queues")
         t.equal(re.findall(r'"(?:sent|received)".*', after),
                 re.findall(r'"(?:sent|received)".*', before), "counters")
     well(t, HOST_DEV)
-
-
-def queue_names(t):
-    """Of what qdiscs tell, and by which they go."""
-    return re.findall(r'"device": *"([^"]*)"', t.host(
-        "%s map dump pinned %s/@qdisc/queues" % (t.tool("bpftool"), PINS)))
 
 
 def test_renamed(t):
@@ -422,15 +425,15 @@ def test_renamed(t):
     before = tables(t), t.host("tc qdisc show dev " + HOST_DEV).split()[:3]
     t.cleanup(vm, "ip link set dev renamed0 name " + HOST_DEV)
     t.host("ip link set dev %s name renamed0" % HOST_DEV)
-    t.equal(queue_names(t), [HOST_DEV], "names of queues before vsfq looks")
+    t.equal(queues_told(t), [HOST_DEV], "names of queues before vsfq looks")
     t.host(VSFQ + " attach renamed0")
     t.equal(attached(t, ""), {"renamed0": (True, "vsfq")}, "what is attached")
-    t.equal(queue_names(t), ["renamed0"], "names of queues")
+    t.equal(queues_told(t), ["renamed0"], "names of queues")
     t.equal(t.host("%s detach %s" % (VSFQ, HOST_DEV), status=1),
             'vsfq: cannot detach "%s": not attached\n' % HOST_DEV, "an old name")
     t.host("ip link set dev renamed0 name {1} && {0} attach all".format(
         VSFQ, HOST_DEV))
-    t.equal(queue_names(t), [HOST_DEV], "names of queues")
+    t.equal(queues_told(t), [HOST_DEV], "names of queues")
     t.equal((tables(t), t.host("tc qdisc show dev " + HOST_DEV).split()[:3]),
             before, "tables and qdisc")
 
