@@ -271,9 +271,11 @@ static __always_inline void count_flow(struct __sk_buff *skb,
 		__sync_fetch_and_add(&dev->untracked, 1);
 		return;
 	}
+	/* What is open is in its class until the request for it is answered. */
+	if (egress || !begins || stats->state != VSFQ_FLOW_OPEN)
+		stats->class = class;
 	begins |= now - stats->last_seen > OWNER_NS;
 	stats->last_seen = now;
-	stats->class = class;
 	if (!egress) {
 		count(&stats->received, skb);
 		return;
