@@ -14,7 +14,7 @@ from storm_uml import storm_uml
 from uml import UmlError
 
 KERNEL_SH = os.path.join(TOP, "scripts/kernel.sh")
-LIMIT, CPUS = 300, 1
+LIMIT, CPUS = 600, 1
 # So few packets meet 95 % of all combinations with this seed.
 SEED, PACKETS, LIES = 81, 10000, 8000
 # Too few for all that tests/lib/liar.py wants: some 10 events, one half resets.

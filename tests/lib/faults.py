@@ -19,17 +19,28 @@ possible() {	# atomic|any
 	set_all ignore-gfp-wait $([ $1 = any ] && echo N || echo Y)
 }
 
-# Only where a function with such a name is among the callers, of those that stay:
-# what begins and ends a kernel lies elsewhere.
-confined() {	# vsock|vhost
-	local names=vhost range
-	[ $1 = vhost ] || names='(vsock|virtio_vsock|virtio_transport)'
-	range=($(awk '$3 == "_stext" { text = 1 }
-		      $3 == "_etext" { text = 0 }
-		      (text || $4) && $2 ~ /[tT]/ &&
-		      $3 ~ /^'$names'_[a-z0-9_]+$/ { print "0x" $1 }' \
-		/proc/kallsyms | sort))
-	set_all require-start ${range[0]} && set_all require-end ${range[-1]}
+# From the first function with such names to what follows the last one, of those
+# that stay: what begins and ends a kernel lies elsewhere.
+range_of() {	# NAMES
+	awk '$3 == "_stext" { text = 1 }
+	     $3 == "_etext" { text = 0 }
+	     (text || $4) && $2 ~ /[tT]/ { print "0x" $1, $3 }' \
+		/proc/kallsyms | sort |
+	awk 'last { end = $1; last = 0 }
+	     $2 ~ /^('$1')_[a-z0-9_]+$/ { last = 1; if (!start) start = $1 }
+	     END { print start, end }'
+}
+
+# Only where one of the code under test is among the callers, and none of who
+# cannot do without.
+confined() {	# vsock|vhost [NAMES]
+	local names=$1 range
+	[ $1 = vhost ] || names='vsock|virtio_vsock|virtio_transport'
+	range=($(range_of "$names"))
+	set_all require-start ${range[0]} && set_all require-end ${range[1]} ||
+		return
+	range=($([ -z "$2" ] || range_of "$2"))
+	set_all reject-start ${range[0]:-0} && set_all reject-end ${range[1]:-0}
 }
 
 by_chance() {	# PERCENT
@@ -37,7 +48,10 @@ by_chance() {	# PERCENT
 	echo 0 >/sys/kernel/debug/fail_usercopy/probability
 }
 
-no_faults() { set_all probability 0 && set_all require-start 0; }
+no_faults() {
+	set_all probability 0 && set_all require-start 0 &&
+	set_all reject-end 0
+}
 """
 
 DRIVER = "/sys/bus/virtio/drivers/vmw_vsock_virtio_transport"
