@@ -8,4 +8,7 @@
 
 bool has_capability(int capability);
 
+/* Capabilities within a user namespace are none to BPF: the kernel is asked. */
+bool may_use_bpf(void);
+
 #endif

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <bpf/bpf.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -102,18 +101,6 @@ static void look_at_file_system(json_t *findings)
 		finding_fix(findings, "mount -t bpf bpf /sys/fs/bpf");
 }
 
-/* Capabilities within a user namespace are none to BPF: ask the kernel. */
-static bool may_make_maps(void)
-{
-	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "vsfq_doctor",
-				sizeof(__u32), sizeof(__u32), 1, NULL);
-
-	if (fd < 0)
-		return false;
-	close(fd);
-	return true;
-}
-
 static void look_at_capabilities(json_t *findings)
 {
 	static const struct {
@@ -135,7 +122,7 @@ static void look_at_capabilities(json_t *findings)
 		finding_fix(findings, "root");
 		all = false;
 	}
-	if (all && may_make_maps()) {
+	if (all && may_use_bpf()) {
 		finding_add(findings, FINDING_OK, "machine",
 			    "this process may use BPF");
 	} else if (all) {

@@ -43,8 +43,8 @@ static int denied(int err)
 {
 	if (err != -EACCES)
 		return err;
-	return has_capability(CAP_BPF) && has_capability(CAP_NET_ADMIN) ?
-	       -EREMOTE : -EPERM;
+	return may_use_bpf() && has_capability(CAP_NET_ADMIN) ? -EREMOTE :
+								 -EPERM;
 }
 
 bool pins_denied(int err)
