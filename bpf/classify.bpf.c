@@ -16,10 +16,10 @@
  * direction of datagrams; the flow remembers the answer with the generation of
  * the policy, so that a flood is judged by one comparison per packet, or two if
  * a rule asked whose it is. What is refused has no flow, lest it take the place
- * of what is not: whose datagrams were refused is remembered apart. Only what
- * opens something can be refused: after another policy was applied, a
- * connection is asked about once more to find its class, and stays whatever
- * the answer. What is refused on the way in is a request that the kernel
+ * of what is not: whose datagrams were refused is remembered apart. (It has one
+ * if a cap counts that connection.) Only what opens something can be refused:
+ * after another policy was applied, a connection is asked about once more to
+ * find its class, and stays whatever the answer. What is refused on the way in is a request that the kernel
  * answers with a RST or a datagram that is gone; on the way out it is a
  * request that the kernel tries again until connect() times out, to hear the
  * same each time (request.bpf.h), or a datagram that is gone: to refuse at once
@@ -50,10 +50,12 @@
  * that the oldest are forgotten and the sums of class and device stay right.
  * What tc sees of a stream is what asks for its bytes, see vsfq.bpf.c; a
  * request that a qdisc or another program kills is made, and counted, again.
- * A connection of which neither request nor answer was seen counts as opened by
- * whoever sent the first packet that was; so does one that was forgotten, unless
- * it is in the table of those that a cap counts. Who owns a flow is asked when it
- * begins and when it comes back after a second of silence, not for each packet.
+ * A connection of which neither request nor answer was seen counts as opened
+ * by whoever sent the first packet that was; so does one that was forgotten,
+ * unless it is in the table of those that a cap counts. One whose end nobody saw
+ * stays open if another one with its ports is then refused. Who owns a flow is
+ * asked when it begins and when it comes back after a second of silence, not for
+ * each packet.
  *
  * BY HAND, without the loader:
  *
@@ -128,6 +130,7 @@ flow_new(struct vsfq_flow_key *key, bool egress)
 	if (c) {
 		new.opened = c->opened;
 		new.state = c->answered ? VSFQ_FLOW_OPEN : VSFQ_FLOW_NEW;
+		new.asked = !c->answered && c->opened == VSFQ_IN;
 	}
 	bpf_map_update_elem(&flows, key, &new, BPF_NOEXIST);
 	return bpf_map_lookup_elem(&flows, key);
@@ -294,7 +297,8 @@ static __always_inline bool says_open(struct vsfq_flow_stats *stats, __u32 op,
 {
 	if (op == VSOCK_OP_RESPONSE)
 		return stats->opened != egress;
-	return op != VSOCK_OP_REQUEST && (egress || !stats->asked);
+	return op != VSOCK_OP_REQUEST && op != VSOCK_OP_INVALID &&
+	       (egress || !stats->asked);
 }
 
 static __always_inline void follow(struct vsfq_device_stats *dev,
@@ -345,24 +349,26 @@ static __always_inline void answer(struct vsfq_flow_stats *stats)
 }
 
 /*
- * What is said of a connection, whoever is let in. A request for one that is open
- * may be refused, by us or by others: the RST that tells it, which belongs to no
- * socket, is the end of nothing.
+ * What is said of a connection, whoever is let in. A request for one that is
+ * open, or that this side has asked for, may be refused, by us or by others:
+ * the RST that tells it, which belongs to no socket, is the end of nothing.
  */
 static __always_inline __u32 hear(struct __sk_buff *skb,
 				  struct vsfq_flow_stats *stats, __u32 op,
 				  bool egress)
 {
-	bool open = stats->state == VSFQ_FLOW_OPEN;
+	bool there = stats->state == VSFQ_FLOW_OPEN ||
+		     (stats->state == VSFQ_FLOW_NEW &&
+		      stats->opened == VSFQ_OUT);
 
 	if (!egress) {
-		if (op == VSOCK_OP_REQUEST && open)
+		if (op == VSOCK_OP_REQUEST && there)
 			stats->asked = 1;
 		return op;
 	}
 	if (op == VSOCK_OP_RESPONSE)
 		answer(stats);
-	return op == VSOCK_OP_RST && open && stats->asked && !skb->sk ?
+	return op == VSOCK_OP_RST && there && stats->asked && !skb->sk ?
 	       VSOCK_OP_INVALID : op;
 }
 

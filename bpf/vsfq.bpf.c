@@ -97,6 +97,7 @@ char _license[] SEC("license") = "GPL";
 #define NET_XMIT_SUCCESS	0
 #define NET_XMIT_DROP		1
 
+#define E2BIG			7
 #define ENOMEM			12
 #define ENOSPC			28
 #define TC_H_ROOT		0xffffffff
@@ -1459,10 +1460,12 @@ int BPF_PROG(vsfq_init, struct Qdisc *sch, struct nlattr *opt,
 {
 	struct vsfq_queue_key key = queue_key(sch);
 	struct vsfq_queue *q;
+	long err;
 	__u32 i;
 
-	if (bpf_map_update_elem(&queues, &key, (void *)&new_queue, BPF_ANY))
-		return -ENOSPC;
+	err = bpf_map_update_elem(&queues, &key, (void *)&new_queue, BPF_ANY);
+	if (err)
+		return err == -E2BIG ? -ENOSPC : -ENOMEM;
 	q = bpf_map_lookup_elem(&queues, &key);
 	if (!q)
 		return -ENOMEM;

@@ -85,7 +85,7 @@ struct vsfq_flow_stats {
 	__u64 judged[2];		/* in, out: see policy.h */
 	__u32 uid;
 	__u8 class;
-	__u8 asked;			/* a request arrived, and no answer left */
+	__u8 asked;			/* a request came, no answer left */
 	__u8 opened;			/* enum vsfq_direction: who began */
 	__u8 state;			/* of a connection: enum vsfq_flow_state */
 };

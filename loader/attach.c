@@ -117,7 +117,7 @@ static void undo(int sched)
 int command_attach(const struct options *opt, char **arguments)
 {
 	static struct devices list;
-	int ret, err, sched, refused;
+	int ret, err, sched, refused, told;
 
 	ret = choose_devices(opt, "attach", arguments[0], &list);
 	if (ret != EXIT_DONE)
@@ -133,9 +133,11 @@ int command_attach(const struct options *opt, char **arguments)
 	ret = err ? complain(opt, "cannot attach \"%s\": %s", arguments[0],
 			     why(err)) : attach_devices(opt, &list);
 	/* The qdiscs that were there, and those that were made now. */
-	err = err ?: sched_refresh() ?: connect_refresh();
+	told = err ?: sched_refresh();
+	err = err ?: connect_refresh() ?: told;
 	if (err && ret == EXIT_DONE)
-		ret = complain(opt, "cannot tell qdiscs and what refuses connect() which devices there are: %s",
+		ret = complain(opt, "cannot tell %s which devices there are: %s",
+			       told ? "qdiscs" : "what refuses connect()",
 			       why(err));
 	if (ret != EXIT_DONE)
 		undo(sched);

@@ -32,7 +32,7 @@ int devices_list(struct devices *list);
 /* One by name: -ENODEV if there is none, -EMEDIUMTYPE if it is not vsock. */
 int device_find(const char *name, struct device *dev);
 
-/* The same by its number; one that is not vsock is read all the same. */
+/* The same by its number. What is told of one that is not vsock is read, too. */
 int device_at(int ifindex, struct device *dev);
 
 #endif

@@ -38,7 +38,7 @@ const char *pins_path(char path[PATH_MAX], const char *owner,
 	return path;
 }
 
-/* Who lacks the capabilities needs those first; then he is in the way of files. */
+/* Who lacks the capabilities needs those first: files come second. */
 static int denied(int err)
 {
 	if (err != -EACCES)

@@ -357,9 +357,10 @@ int policy_map_pend(__u64 generation)
 	struct flock lock = pending_lock(generation, F_RDLCK);
 	int fd = open_pending();
 
-	if (fd >= 0)
-		fcntl(fd, F_OFD_SETLK, &lock);
-	return fd;
+	if (fd < 0 || !fcntl(fd, F_OFD_SETLK, &lock))
+		return fd;
+	close(fd);
+	return -1;
 }
 
 bool policy_map_pending(__u64 generation)

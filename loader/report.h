@@ -13,8 +13,8 @@ struct devices;
 
 /*
  * An array with an object per device, which the caller puts; with statistics
- * also its flows and what its driver counts. Returns 0, or -errno if the maps may
- * not be read.
+ * also its flows and what its driver counts. Returns 0, or -errno if the maps
+ * may not be read.
  */
 int report_devices(const struct devices *list, bool statistics,
 		   json_t **report);

@@ -134,8 +134,8 @@ static void text_connections(const char *label, const json_t *object)
 }
 
 /*
- * Those of them that refuse, named as what they refused is counted. Two lines if
- * a terminal's is too short.
+ * Those of them that refuse, named as what they refused is counted. Two lines
+ * if a terminal's is too short.
  */
 static void text_limits(const char *label, const json_t *of)
 {

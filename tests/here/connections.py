@@ -13,7 +13,7 @@ REQUEST, RESPONSE, RST, HALF, SHUTDOWN, RW = 1, 2, 3, "4,1", "4,3", 5
 FORGET = "forget"   # the flow, as if others had taken its place
 PORT = "port"       # of the device: it is told what comes after
 NOBODY = "by=mirror0"   # it is of no socket
-OPEN, CLOSED = 1, 2     # enum vsfq_flow_state
+NEW, OPEN, CLOSED = 0, 1, 2     # enum vsfq_flow_state
 
 # The name of the device comes first, of 16 bytes.
 TELL_PORT = """
@@ -220,14 +220,16 @@ def test_refused_again(t):
     here = [(REQUEST, 1, 2, 3, 4), (RESPONSE, "in", 1, 2, 3, 4)]
     again = [(REQUEST, "in", 1, 2, 3, 4), (RST, NOBODY, 1, 2), (RST, 3),
              (RST, "in", 4)]
-    for steps, states in (
-            (here + again, [OPEN, OPEN, CLOSED, CLOSED]),
-            (here + [(FORGET, 1)] + again, [OPEN, OPEN, CLOSED, CLOSED]),
-            (here + again[1:], 4 * [CLOSED])):
+    for steps, states, counted in (
+            (here + again, [OPEN, OPEN, CLOSED, CLOSED], 2),
+            (here + [(FORGET, 1)] + again, [OPEN, OPEN, CLOSED, CLOSED], 2),
+            (here + again[1:], 4 * [CLOSED], 0),
+            # Not answered yet.
+            (here[:1] + again, 4 * [NEW], 2)):
         _, device, classes, flows = asks(
             t, "default-in = reject\nclass c { connections = 9 }"
             "rule { direction = out  class = c }", *steps)
         t.equal((device["opens"]["open"], classes[2]["opens"]["open"]),
-                2 * (states.count(OPEN),), "open")
+                2 * (counted,), "open")
         t.equal({f["key"]["local_port"]: f["value"]["state"] for f in flows},
                 dict(enumerate(states, 1)), "states")

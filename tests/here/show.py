@@ -312,10 +312,13 @@ def test_flow_once(t):
         output = p.watch(
             "$here/tests/sight/send.py vsock0 dgram 300 300",
             "python3 forget.py %s/$vsock0/flows > said & forgets=$!" % PINS,
-            "until grep -q forgets said; do sleep 0.1; done",
-            "for n in $(seq 100); do vsfq -j show -s; done; kill $forgets")
+            "until grep -q forgets said; do kill -0 $forgets || exit; "
+            "sleep 0.1; done",
+            "for n in $(seq 100); do vsfq -j show -s; done; kill $forgets; "
+            "wait $forgets 2>/dev/null")
     most = 0
     for line in output.splitlines():
+        t.check(line.startswith("["), line)
         flows = [(f["local_port"], f["peer_port"])
                  for f in json.loads(line)[0]["flows"]]
         t.equal(len(flows), len(set(flows)), "flows, of which are different")

@@ -28,7 +28,7 @@ range_of() {	# NAMES
 		/proc/kallsyms | sort |
 	awk 'last { end = $1; last = 0 }
 	     $2 ~ /^('$1')_[a-z0-9_]+$/ { last = 1; if (!start) start = $1 }
-	     END { print start, end }'
+	     END { print start, last ? "0xffffffffffffffff" : end }'
 }
 
 # Only where one of the code under test is among the callers, and none of who
@@ -50,7 +50,7 @@ by_chance() {	# PERCENT
 
 no_faults() {
 	set_all probability 0 && set_all require-start 0 &&
-	set_all reject-end 0
+	set_all require-end 0xffffffffffffffff && set_all reject-end 0
 }
 """
 

@@ -18,7 +18,7 @@ name, op, *rest = sys.argv[1:]
 op, flags = map(int, (op + ",0").split(",")[:2])
 options = dict(word.split("=") for word in rest if "=" in word)
 peer = int(options.get("peer", 2))
-ports = [int(word) for word in rest if word.isdigit()]
+ports = [int(word) for word in rest if word != "in" and "=" not in word]
 # Nothing is mirrored to a tun that nobody has open.
 arrive = inward(name) if "in" in rest or "by" in options else None
 send = arrive if "in" in rest else outward(options.get("by", name),

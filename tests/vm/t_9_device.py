@@ -142,6 +142,7 @@ def test_unload(t):
 def test_unload_peer(t):
     """It does not wait for datagrams' sockets, which do not forget their peer."""
     wants_modules(t)
+    t.cleanup(t.bed.guest, LOAD)
     port = next(PORTS)
     t.start_server(t.bed.host, "build/vsfault echo %d" % port, "echoing")
     t.guest("python3 tests/load/peer.py 2 %d '%s' '%s'" % (port, UNLOAD, LOAD),
