@@ -19,12 +19,12 @@
  * of what is not: whose datagrams were refused is remembered apart. (It has one
  * if a cap counts that connection.) Only what opens something can be refused:
  * after another policy was applied, a connection is asked about once more to
- * find its class, and stays whatever the answer. What is refused on the way in is a request that the kernel
- * answers with a RST or a datagram that is gone; on the way out it is a
- * request that the kernel tries again until connect() times out, to hear the
- * same each time (request.bpf.h), or a datagram that is gone: to refuse at once
- * is the work of connect.bpf.c, which asks the same rules before there is a
- * packet.
+ * find its class, and stays whatever the answer. What is refused on the way in
+ * is a request that the kernel answers with a RST or a datagram that is gone; on
+ * the way out it is a request that the kernel tries again until connect() times
+ * out, to hear the same each time (request.bpf.h), or a datagram that is gone:
+ * to refuse at once is the work of connect.bpf.c, which asks the same rules
+ * before there is a packet.
  *
  * EVENTS (event.h) are sent of what is refused and of what a rule with "log"
  * matches, each time that the rules are asked, not for what the flow remembers;

@@ -120,8 +120,7 @@ static void note_passing_by(void)
 	if (devices_list(&list))
 		return;
 	for (dev = list.device; dev < list.device + list.count; dev++)
-		passing += !dev->up ||
-			   classifier_ifindex(dev->owner) != dev->ifindex;
+		passing += !dev->up || !classifier_is_attached(dev);
 	if (passing)
 		fprintf(stderr, "vsfq: devices that pass everything, for they are down or not attached: %d of %d (try: vsfq doctor)\n",
 			passing, list.count);

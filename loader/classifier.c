@@ -76,6 +76,11 @@ static __u64 our_build(void)
 	return pins_build(elf, size);
 }
 
+bool classifier_is_attached(const struct device *dev)
+{
+	return classifier_ifindex(dev->owner) == dev->ifindex;
+}
+
 bool classifier_is_current(const char *owner)
 {
 	return pins_built(owner, offsetof(struct classify__rodata, build),

@@ -30,6 +30,9 @@ int classifier_detach(const char *owner);
 /* The device it is attached to, by one hook at least; 0 if that is gone. */
 int classifier_ifindex(const char *owner);
 
+/* Is it this one? */
+bool classifier_is_attached(const struct device *dev);
+
 /* Did this version attach it? With whatever overhead. */
 bool classifier_is_current(const char *owner);
 

@@ -348,7 +348,7 @@ static void add_device_caps(json_t *device, const struct device *dev)
 /* Either half may be missing: tc can attach the qdisc alone. */
 static json_t *json_device(const struct device *dev, bool statistics)
 {
-	bool attached = classifier_ifindex(dev->owner) == dev->ifindex;
+	bool attached = classifier_is_attached(dev);
 	struct classifier_stats stats;
 	struct vsfq_queue queue;
 	bool queued = false;
