@@ -7,7 +7,7 @@ import itertools
 import json
 import tempfile
 
-from policies import Policies, needs_tun
+from policies import Policies, by_hand, needs_tun
 
 REQUEST, RESPONSE, RST, HALF, SHUTDOWN, RW = 1, 2, 3, "4,1", "4,3", 5
 FORGET = "forget"   # the flow, as if others had taken its place
@@ -32,7 +32,7 @@ def asks(t, policy, *steps):
     policy. Returns for each the ports that came through; the counters and the
     flows at the end."""
     needs_tun(t)
-    tool, pins = t.tool("bpftool"), "/sys/fs/bpf/vsfq"
+    tool = t.tool("bpftool")
     with tempfile.TemporaryDirectory() as top:
         p = Policies(t, top)
         commands = []
@@ -55,11 +55,7 @@ def asks(t, policy, *steps):
         commands[1:1] = [
             "$here/tests/sight/fake.py vsock0 && ip link set vsock0 up || "
             "exit 77",
-            "%s prog loadall $here/build/classify.bpf.o /sys/fs/bpf/c "
-            "pinmaps /sys/fs/bpf/c map name policy pinned %s/@policy/policy" %
-            (tool, pins),
-            *["%s net attach tcx_%s pinned /sys/fs/bpf/c/vsfq_%s dev vsock0" %
-              (tool, way, way) for way in ("egress", "ingress")],
+            *by_hand(tool, "policy"),
             # Whatever is mirrored belongs to no socket.
             "$here/tests/sight/fake.py mirror0 && ip link set mirror0 up && "
             "tc qdisc add dev mirror0 clsact && tc filter add dev mirror0 "

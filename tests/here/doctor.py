@@ -11,6 +11,9 @@ from findings import findings, finds
 from policies import ANYWHERE, NOBODY, SOMEBODY, Policies, needs_tun, with_one
 from program import DONE, FAILED, VSFQ
 
+# In the place of this machine's configuration and of what runs on it.
+OWN_FILES = "mount -t tmpfs none /etc; mount -t tmpfs none /run; mkdir /etc/vsfq"
+
 
 def test_forms(t):
     """Text and JSON say the same; what is not well has a fix."""
@@ -127,25 +130,23 @@ def test_policy(t):
     """In force or not, and whether the file says the same."""
     with with_one(t) as p:
         about = "policy"
-        etc = "mount -t tmpfs none /etc; mount -t tmpfs none /run; " \
-            "mkdir /etc/vsfq"
         conf = "/etc/vsfq/vsfq.conf"
         output = p.run("umount /sys/fs/bpf; vsfq doctor")
         finds(t, output, "problem", "machine", "no BPF file system", "mount")
-        output = p.run(etc, "vsfq doctor")
+        output = p.run(OWN_FILES, "vsfq doctor")
         finds(t, output, "ok", "machine", "a BPF file system")
         finds(t, output, "ok", about, "none is in force")
-        output = p.run(etc, "cp one " + conf, "vsfq doctor")
+        output = p.run(OWN_FILES, "cp one " + conf, "vsfq doctor")
         finds(t, output, "warning", about, conf, "(try: vsfq apply)")
-        output = p.run(etc, "cp one " + conf, "vsfq apply", "vsfq doctor")
+        output = p.run(OWN_FILES, "cp one " + conf, "vsfq apply", "vsfq doctor")
         finds(t, output, "ok", about, "%d rules" % ANYWHERE.count("\nrule"))
         t.check(("warning", about) not in findings(output), output)
         p.write("two", ANYWHERE.replace("65535", "65534"))
-        output = p.run(etc, "cp one " + conf, "vsfq apply two", "vsfq doctor")
+        output = p.run(OWN_FILES, "cp one " + conf, "vsfq apply two", "vsfq doctor")
         finds(t, output, "warning", about, conf, "(try: vsfq apply)")
-        output = p.run(etc, "echo rubbish > " + conf, "vsfq doctor")
+        output = p.run(OWN_FILES, "echo rubbish > " + conf, "vsfq doctor")
         finds(t, output, "problem", about, conf + ":1:", "vsfq apply")
-        output = p.run(etc, "echo 'rule { direction = out cgroup = /no "
+        output = p.run(OWN_FILES, "echo 'rule { direction = out cgroup = /no "
                        "verdict = drop }' > " + conf, "vsfq doctor")
         finds(t, output, "problem", about, conf + ':1:33: "/no" is no cgroup')
 
@@ -153,8 +154,6 @@ def test_policy(t):
 def test_boot(t):
     """A policy that would not be there again once the machine was restarted."""
     with with_one(t) as p:
-        mine = "mount -t tmpfs none /etc; mount -t tmpfs none /run; " \
-            "mkdir -p /etc/vsfq"
         booted = "mkdir -p /run/systemd/system"
         enable = "cd /etc; mkdir -p systemd/system/sysinit.target.wants; " \
             "touch systemd/system/sysinit.target.wants/vsfq.service; cd -"
@@ -171,7 +170,7 @@ def test_boot(t):
                 ([copy, "vsfq apply", booted, enable], []),
                 # Somebody else may apply it then.
                 ([copy, "vsfq apply"], [])):
-            output = p.run(mine, *steps, "vsfq doctor")
+            output = p.run(OWN_FILES, *steps, "vsfq doctor")
             t.equal(findings(output).get(("warning", "policy"), []), want,
                     "warnings after %s" % steps)
 

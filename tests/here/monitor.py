@@ -7,7 +7,7 @@ import math
 import re
 import tempfile
 
-from policies import OPEN_CAPS, Policies, needs_tun
+from policies import OPEN_CAPS, Policies, by_hand, needs_tun
 from program import VSFQ
 
 LOGGED = """\
@@ -29,7 +29,6 @@ class Logged(Policies):
 
     def listen(self, options, *commands, event=""):
         """Return what the monitor said until the commands were done."""
-        tool, pins = self.t.tool("bpftool"), "/sys/fs/bpf/vsfq"
         output = self.run(
             "vsfq apply policy || exit",
             "$here/tests/sight/fake.py vsock0 && ip link set vsock0 up || "
@@ -38,12 +37,8 @@ class Logged(Policies):
             (VSFQ, options, event),
             "pid=$!",
             "until grep -qs listening notes; do sleep 0.1; done",
-            "%s prog loadall $here/build/classify.bpf.o /sys/fs/bpf/c "
-            "pinmaps /sys/fs/bpf/c map name policy pinned %s/@policy/policy "
-            "map name events pinned %s/@events/events" % (tool, pins, pins),
-            *["%s net attach tcx_%s pinned /sys/fs/bpf/c/vsfq_%s dev vsock0" %
-              (tool, way, way) for way in ("egress", "ingress")],
-            "mkdir %s/$vsock0" % pins,
+            *by_hand(self.t.tool("bpftool"), "policy", "events"),
+            "mkdir /sys/fs/bpf/vsfq/$vsock0",
             *commands,
             "kill $pid; wait $pid; echo status $?; cat said",
             namespaces="-mn")

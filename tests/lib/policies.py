@@ -60,6 +60,18 @@ SOMEBODY = NOBODY + "--inh-caps={0} --ambient-caps={0} ".format(
     "-all,+bpf,+net_admin")
 
 
+def by_hand(tool, *maps):
+    """Commands that attach the classifier to vsock0, on both hooks, without the
+    loader. It has these maps of vsfq's, and those of its own in /sys/fs/bpf/c."""
+    return [
+        "%s prog loadall $here/build/classify.bpf.o /sys/fs/bpf/c "
+        "pinmaps /sys/fs/bpf/c" % tool + "".join(
+            " map name {0} pinned /sys/fs/bpf/vsfq/@{0}/{0}".format(name)
+            for name in maps),
+        *["%s net attach tcx_%s pinned /sys/fs/bpf/c/vsfq_%s dev vsock0" %
+          (tool, way, way) for way in ("egress", "ingress")]]
+
+
 def needs_tun(t):
     """Skip unless this machine can make devices, see tests/sight/fake.py."""
     if t.machine("test -w /dev/net/tun")[0]:
