@@ -136,6 +136,12 @@ flow_new(struct vsfq_flow_key *key, bool egress)
 	return bpf_map_lookup_elem(&flows, key);
 }
 
+/* Does this side send it, from a socket? What arrives has no owner to ask. */
+static __always_inline bool is_owned(struct __sk_buff *skb, bool egress)
+{
+	return egress && skb->sk;
+}
+
 /*
  * Is the answer that the flow remembers one for this packet? Another socket may
  * have got the port that datagrams come from.
@@ -143,22 +149,27 @@ flow_new(struct vsfq_flow_key *key, bool egress)
 static __always_inline bool still_judged(struct __sk_buff *skb,
 					 struct vsfq_policy *p,
 					 struct vsfq_flow_stats *stats,
-					 __u64 judged, bool datagram)
+					 __u64 judged, bool datagram,
+					 bool egress)
 {
 	if ((judged & ~VSFQ_JUDGED_MASK) != p->generation)
 		return false;
-	return !datagram || !(judged & VSFQ_JUDGED_OWNER) ||
-	       stats->cgroup == bpf_skb_cgroup_id(skb);
+	if (!(judged & VSFQ_JUDGED_OWNER) || !is_owned(skb, egress))
+		return true;
+	return !(judged & VSFQ_JUDGED_BLIND) &&
+	       (!datagram || stats->cgroup == bpf_skb_cgroup_id(skb));
 }
 
 /* One store, so that no answer can get another policy's generation. */
 static __always_inline void remember(struct __sk_buff *skb,
 				     struct vsfq_policy *p,
 				     struct vsfq_flow_stats *stats,
-				     __u32 direction, __u32 judged)
+				     __u32 direction, __u32 judged, bool egress)
 {
-	if (judged & VSFQ_JUDGED_OWNER)
+	if (judged & VSFQ_JUDGED_OWNER && is_owned(skb, egress))
 		stats->cgroup = bpf_skb_cgroup_id(skb);
+	else if (judged & VSFQ_JUDGED_OWNER)
+		judged |= VSFQ_JUDGED_BLIND;
 	stats->judged[direction] = p->generation |
 				   (judged & VSFQ_JUDGED_MASK);
 }
@@ -173,7 +184,7 @@ static __always_inline __u32 judge_unknown(struct __sk_buff *skb,
 	struct vsfq_flow_stats *refused = bpf_map_lookup_elem(&refusals, key);
 	__u64 judged = refused ? refused->judged[direction] : 0;
 
-	if (refused && still_judged(skb, p, refused, judged, true))
+	if (refused && still_judged(skb, p, refused, judged, true, direction))
 		return judged & VSFQ_JUDGED_MASK;
 	judged = match(skb, p, key, direction, dev);
 	if (VSFQ_JUDGED_VERDICT(judged) < VSFQ_REJECT)
@@ -183,7 +194,7 @@ static __always_inline __u32 judge_unknown(struct __sk_buff *skb,
 		refused = bpf_map_lookup_elem(&refusals, key);
 	}
 	if (refused)
-		remember(skb, p, refused, direction, judged);
+		remember(skb, p, refused, direction, judged, direction);
 	return judged;
 }
 
@@ -191,9 +202,10 @@ static __always_inline __u32 judge(struct __sk_buff *skb,
 				   struct vsfq_policy *p,
 				   struct vsfq_device_stats *dev,
 				   struct vsfq_flow_stats *stats,
-				   struct vsfq_flow_key *key, __u32 direction)
+				   struct vsfq_flow_key *key, bool egress)
 {
 	bool datagram = vsock_class(key->type) == VSFQ_CLASS_DGRAM;
+	__u32 direction = egress;
 	__u64 judged;
 
 	if (datagram && !stats)
@@ -203,11 +215,25 @@ static __always_inline __u32 judge(struct __sk_buff *skb,
 	if (!datagram)
 		direction = stats->opened % VSFQ_NR_DIRECTIONS;
 	judged = stats->judged[direction];
-	if (still_judged(skb, p, stats, judged, datagram))
+	if (still_judged(skb, p, stats, judged, datagram, egress))
 		return judged & VSFQ_JUDGED_MASK;
 	judged = match(skb, p, key, direction, dev);
-	remember(skb, p, stats, direction, judged);
+	remember(skb, p, stats, direction, judged, egress);
 	return judged;
+}
+
+/*
+ * Of a connection whose owner is still to be asked, for the other side spoke first
+ * since a policy was applied: the class that it had.
+ */
+static __always_inline __u32 class_of(struct __sk_buff *skb,
+				      struct vsfq_flow_stats *stats,
+				      __u32 judged, bool connection, bool egress)
+{
+	bool blind = judged & VSFQ_JUDGED_OWNER && !is_owned(skb, egress);
+
+	return (connection && stats && blind ? stats->class :
+		VSFQ_JUDGED_CLASS(judged)) % VSFQ_MAX_CLASSES;
 }
 
 /* What connect() was told about the request that this packet is; or NULL. */
@@ -381,7 +407,7 @@ flow_accept(struct __sk_buff *skb, struct vsfq_policy *p,
 	if (!stats)
 		stats = flow_new(key, egress);
 	if (stats && p)
-		remember(skb, p, stats, egress, judged);
+		remember(skb, p, stats, egress, judged, egress);
 	if (stats && connection)
 		begin(stats, egress);
 	return stats;
@@ -427,7 +453,7 @@ static __always_inline bool within_caps(struct __sk_buff *skb,
 		   (op == VSOCK_OP_RW &&
 		    (!stats ||
 		     stats->last_seen >> 30 != bpf_ktime_get_ns() >> 30))) {
-		connection_seen(skb, p, dev, stats, key, class);
+		connection_seen(skb, p, dev, stats, key, class, egress);
 	}
 	return true;
 }
@@ -475,7 +501,7 @@ static __always_inline int account(struct __sk_buff *skb, bool egress)
 			return TCX_DROP;
 		}
 	}
-	class = VSFQ_JUDGED_CLASS(judged) % VSFQ_MAX_CLASSES;
+	class = class_of(skb, stats, judged, connection, egress);
 	if (connection &&
 	    !within_caps(skb, p, dev, stats, &key, class, op, egress)) {
 		__sync_fetch_and_add(&dev->refused[egress], 1);

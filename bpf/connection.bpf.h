@@ -6,12 +6,14 @@
  * A connection is in a table from its request, once, until a RST or the
  * SHUTDOWN of both ways is seen in either direction; who takes it out counts it
  * out. So requests that are repeated and several CPUs do no harm. One that was
- * there before there was such a cap is counted, and never refused, once it says
- * something. Its end may be missed: a request that nobody ever answers, a RST
- * in one grant with what was sent before it, a machine that was moved. When a
- * cap is reached the table is therefore looked through, at most once a second:
- * a request without an answer is forgotten after CONNECTION_ANSWER_NS, a
- * connection that is silent after CONNECTION_SILENT_NS.
+ * there before there was such a cap is counted, and never refused, once this side
+ * says something, or has: what the other side says of a connection that there is
+ * not makes none. Its end may be missed: a request that nobody ever answers, a
+ * RST in one grant with what was sent before it, one that the kernel sends for no
+ * socket, a machine that was moved. When a cap is reached the table is therefore
+ * looked through, at most once a second: a request without an answer is forgotten
+ * after CONNECTION_ANSWER_NS, or CONNECTION_REPLY_NS if the answer is this side's,
+ * a connection that is silent after CONNECTION_SILENT_NS.
  */
 #ifndef CONNECTION_BPF_H
 #define CONNECTION_BPF_H
@@ -20,6 +22,7 @@
 #include "match.bpf.h"
 
 #define CONNECTION_ANSWER_NS	(10 * NSEC_PER_SEC)
+#define CONNECTION_REPLY_NS	NSEC_PER_SEC
 #define CONNECTION_SILENT_NS	(3600 * NSEC_PER_SEC)
 #define CONNECTION_GROUP_NS	(2 * NSEC_PER_SEC)
 /* So much of a rate may come at once, and one more. */
@@ -164,11 +167,12 @@ __noinline int connection_end(struct vsfq_flow_key *key __arg_nonnull,
 	struct vsfq_connection *found, c;
 
 	found = bpf_map_lookup_elem(&connections, key);
-	if (!found)
+	/* Another CPU may put it back as one of another class meanwhile. */
+	if (!found || __sync_lock_test_and_set(&found->ended, 1))
 		return 0;
 	c = *found;
-	if (!bpf_map_delete_elem(&connections, key))
-		connection_forget(dev, &c);
+	bpf_map_delete_elem(&connections, key);
+	connection_forget(dev, &c);
 	return 0;
 }
 
@@ -180,7 +184,9 @@ struct sweep {
 static long sweep_connection(void *map, struct vsfq_flow_key *key,
 			     struct vsfq_connection *c, struct sweep *sweep)
 {
-	__u64 most = c->answered ? CONNECTION_SILENT_NS : CONNECTION_ANSWER_NS;
+	__u64 most = c->answered ? CONNECTION_SILENT_NS :
+		     c->opened == VSFQ_IN ? CONNECTION_REPLY_NS :
+					    CONNECTION_ANSWER_NS;
 	struct vsfq_flow_key ended = *key;
 
 	if (sweep->now - c->last_seen > most)
@@ -369,20 +375,30 @@ static __always_inline bool connection_open(struct __sk_buff *skb,
 	return false;
 }
 
+/* What arrives may be of no connection, but for one in which we have spoken. */
+static __always_inline bool is_ours(struct vsfq_flow_stats *stats, bool egress)
+{
+	return egress || (stats && stats->state == VSFQ_FLOW_OPEN &&
+			  stats->sent.packets);
+}
+
 /* A connection says something. Each is noted about once a second. */
 static __always_inline void connection_seen(struct __sk_buff *skb,
 					    struct vsfq_policy *p,
 					    struct vsfq_device_stats *dev,
 					    struct vsfq_flow_stats *stats,
 					    struct vsfq_flow_key *key,
-					    __u32 class)
+					    __u32 class, bool egress)
 {
 	struct vsfq_connection new = {
 		.last_seen = bpf_ktime_get_ns(), .class = class, .answered = 1,
 	}, *c;
 
-	connection_group(skb, p, stats, key, &new);
 	c = bpf_map_lookup_elem(&connections, key);
+	if (!is_ours(stats, egress) &&
+	    !(c && (c->answered || c->opened == VSFQ_OUT)))
+		return;
+	connection_group(skb, p, stats, key, &new);
 	new.opened = stats ? stats->opened : c && c->opened;
 	if (c && c->class == class && c->isolate == new.isolate &&
 	    c->grouped == new.grouped) {

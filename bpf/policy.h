@@ -126,11 +126,12 @@ struct vsfq_policy {
 	struct vsfq_rule rule[VSFQ_MAX_RULES];
 };
 
-/* What a flow remembers: generation | VSFQ_JUDGED_OWNER | verdict << 8 | class */
+/* What a flow remembers: generation | VSFQ_JUDGED_... | verdict << 8 | class */
 #define VSFQ_JUDGED_MASK	0xffffULL
 #define VSFQ_JUDGED_OWNER	0x8000	/* a rule asked for the owner's cgroup */
+#define VSFQ_JUDGED_BLIND	0x4000	/* that of a socket here, of what arrived */
 #define VSFQ_JUDGED(verdict, class)	((verdict) << 8 | (class))
-#define VSFQ_JUDGED_VERDICT(judged)	((judged) >> 8 & 0x7f)
+#define VSFQ_JUDGED_VERDICT(judged)	((judged) >> 8 & 0x3f)
 #define VSFQ_JUDGED_CLASS(judged)	((judged) & 0xff)
 
 /*

@@ -116,6 +116,7 @@ char _license[] SEC("license") = "GPL";
 #define RETRY_NS		1000000
 /* Another policy may lift a cap while all is quiet: look again so often. */
 #define RECHECK_NS		(NSEC_PER_SEC / 10)
+#define PARK_NS			(NSEC_PER_SEC / 1000)
 
 /* The time of one packet, in bytes: docs/fairness.md says how to measure it. */
 const volatile __u32 overhead = VSFQ_OVERHEAD;
@@ -528,7 +529,7 @@ __verified_once int slot_push(struct vsfq_queue *q __arg_nonnull,
 	struct slot *slot = slot_at(s);
 
 	list_push(&f->slots, slot_at, next, s);
-	if (!c->packets)
+	if (!c->packets || (!c->fresh.head && !c->groups.head))
 		catch_up(q, c);
 	f->packets++;
 	f->bytes += slot->length;
@@ -619,6 +620,23 @@ __verified_once int count_drop(struct vsfq_queue *q __arg_nonnull,
 	return 0;
 }
 
+/*
+ * Only the spare flow can have grants before its datagrams, and those can change
+ * places with others. False if there are many.
+ */
+__verified_once bool datagram_first(__u32 i)
+{
+	struct flow *f = flow_at(i);
+	int n;
+
+	bpf_for(n, 0, MAX_DROPS) {
+		if (slot_at(f->slots.head)->datagram)
+			return true;
+		list_rotate(&f->slots, slot_at, next);
+	}
+	return false;
+}
+
 /* Drop the oldest datagram of a flow. Returns its slot, which is empty. */
 static __always_inline __u32 slot_empty(struct Qdisc *sch,
 					struct vsfq_queue *q,
@@ -629,8 +647,7 @@ static __always_inline __u32 slot_empty(struct Qdisc *sch,
 	struct sk_buff *skb;
 	__u32 s;
 
-	/* Only the spare flow can have grants among its datagrams. */
-	if (!i || !slot_at(flow_at(i)->slots.head)->datagram)
+	if (!i || !datagram_first(i))
 		return 0;
 	s = slot_pop(c, i);
 	count_drop(q, &flow_at(i)->key, reason);
@@ -977,12 +994,18 @@ static __always_inline void look_again(struct vsfq_queue *q, __u64 at)
 		q->credit_at = at;
 }
 
-/* The group at the head of its list waits elsewhere until then. */
+/*
+ * The group at the head of its list waits elsewhere until then; not for less than
+ * PARK_NS, as all that wait are asked when the first one need no longer.
+ */
 static __always_inline void group_park(struct vsfq_queue *q,
 				       struct vsfq_class_queue *c, __u64 at)
 {
+	__u64 soon = bpf_ktime_get_ns() + PARK_NS;
 	__u32 i = c->groups.head;
 
+	if (at < soon)
+		at = soon;
 	if (!c->parked.head || at < c->parked_until)
 		c->parked_until = at;
 	look_again(q, at);

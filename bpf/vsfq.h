@@ -122,6 +122,8 @@ struct vsfq_connection {
 	__u8 answered;
 	__u8 opened;			/* enum vsfq_direction: who began */
 	__u8 unused[2];
+	__u32 ended;			/* somebody counts it out */
+	__u32 pad;
 };
 
 struct vsfq_group_key {

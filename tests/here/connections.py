@@ -13,6 +13,9 @@ REQUEST, RESPONSE, RST, HALF, SHUTDOWN, RW = 1, 2, 3, "4,1", "4,3", 5
 FORGET = "forget"   # the flow, as if others had taken its place
 PORT = "port"       # of the device: it is told what comes after
 NOBODY = "by=mirror0"   # it is of no socket
+MEMBER = "member"   # it is of a socket of CGROUP
+CGROUP = "/vsfq-asks"
+JOIN = "sh -c 'echo 0 >/sys/fs/cgroup%s/cgroup.procs && exec \"$@\"' - " % CGROUP
 NEW, OPEN, CLOSED = 0, 1, 2     # enum vsfq_flow_state
 
 # The name of the device comes first, of 16 bytes.
@@ -50,8 +53,10 @@ def asks(t, policy, *steps):
                     "echo || cat forgot" % (
                         " ".join(map(str, step[1:])), tool))
             else:
-                commands.append("$here/tests/sight/ask.py vsock0 " +
-                                " ".join(map(str, step)))
+                commands.append(
+                    (JOIN if MEMBER in step else "") +
+                    "$here/tests/sight/ask.py vsock0 " +
+                    " ".join(str(word) for word in step if word != MEMBER))
         commands[1:1] = [
             "$here/tests/sight/fake.py vsock0 && ip link set vsock0 up || "
             "exit 77",
@@ -63,6 +68,11 @@ def asks(t, policy, *steps):
             "mirror dev vsock0 || exit 77"]
         commands += ["%s -j map dump pinned /sys/fs/bpf/c/%s" % (tool, name)
                      for name in ("device", "classes", "flows")]
+        if any(MEMBER in step for step in steps):
+            commands = ["mount -t cgroup2 none /sys/fs/cgroup || exit 77",
+                        "mkdir /sys/fs/cgroup%s || exit 77" % CGROUP,
+                        "trap 'rmdir /sys/fs/cgroup%s' EXIT" % CGROUP,
+                        *commands]
         output = p.run(*commands, namespaces="-mn")
     if "CAP_BPF" in output:
         t.skip("this machine does not let us load BPF programs")
@@ -95,6 +105,39 @@ def test_connections(t):
     t.equal((device["capped"], classes[2]["capped"]),
             ([1, 0], [3, 0, 0, 0]), "refused")
     t.equal(device["refused"], [0, 4], "refused, of all")
+
+
+def test_claims(t):
+    """What arrives of a connection that there is not makes none, for which a cap
+    would not be asked then. One that is older than the cap is counted when this
+    side says something, or has, whoever does next."""
+    few = "class few { connections = 2 } rule { class = few }"
+    _, device, classes, _ = asks(
+        t, few, (REQUEST, "in", 1, 2, 3), (RW, "in", 4, 5),
+        (RESPONSE, "in", 6, 7), (REQUEST, "in", 4, 5, 6, 7))
+    t.equal((device["opens"]["open"], classes[2]["capped"][0]), (2, 5), "open")
+    _, device, _, _ = asks(
+        t, "rule { class = stream }", (REQUEST, "in", 1, 2, 3, 4),
+        (RESPONSE, 1, 2, 3), (RST, 3), few, (RESPONSE, "in", 1, 3, 4),
+        (RESPONSE, 2))
+    t.equal(device["opens"]["open"], 2, "open, of those from before")
+
+
+def test_owner_of_ours(t):
+    """After another policy the class of what a socket of a cgroup has opened is
+    that of the cgroup, also if the other side speaks first, which has no socket
+    here: until this one does it stays where it was."""
+    text = "class one { connections = 9 } class two { connections = 9 }" \
+        "class rest { connections = 9 }" \
+        "rule { direction = out  cgroup = %s  class = %%s }" \
+        "rule { class = rest }" % CGROUP
+    _, _, classes, flows = asks(
+        t, text % "one", (REQUEST, MEMBER, 1, 2), (RESPONSE, "in", 1, 2),
+        (RW, MEMBER, 1, 2), text % "two", (RESPONSE, "in", 1, 2),
+        (RW, MEMBER, 2))
+    t.equal({f["key"]["local_port"]: f["value"]["class"] - 2 for f in flows},
+            {1: 0, 2: 1}, "classes of flows")
+    t.equal(classes[4]["opens"]["open"], 0, "open in the class of others")
 
 
 def test_connections_of_port(t):

@@ -181,6 +181,40 @@ def test_policy_group_has_memory():
     leave(a=a, b=b)
 
 
+def test_policy_group_earns_no_claim():
+    """While all its groups wait for credit a class has no claim to time, and
+    nobody else gets one from it."""
+    dev = device()
+    a, b = in_cgroup(dev, "a"), in_cgroup(dev, "b")
+    policy("class each { group-rate = 8bit } class other { }"
+           "rule { local-port = 1-9 class = each }"
+           "rule { local-port = 20 class = other }")
+    dev.send(STREAM, 1, 60000, 10, a)
+    dev.send(STREAM, 20, 60000, 150)
+    for _ in range(60):
+        dev.receive()
+    dev.send(STREAM, 2, 100, 1, b)
+    dev.receive()       # now that of "b" was chosen
+    dev.send(STREAM, 30, 60000, 100)
+    near("share of who was there",
+         sum(dev.receive()[1] == 20 for _ in range(60)) / 60, 0.5, 0.07)
+    leave(a=a, b=b)
+
+
+def test_policy_limit_of_many_flows():
+    """Also where connections and datagrams of a class share the flow of those
+    for which there is none any more."""
+    dev = device()
+    policy("class mix { limit = 100 } rule { class = mix }")
+    streams = 6170
+    for port in range(1, streams + 1):
+        dev.send(STREAM, port, 10)
+    for port in range(7001, 7401):
+        dev.send(DGRAM, port, 10)
+    queued = queue_class(dev, "mix")["backlog"]["packets"] - streams + RING
+    check(queued <= 102, f"{queued} datagrams wait")
+
+
 def test_policy_group_reset():
     """What waits with its group goes with the qdisc, or as soon as there is
     another cap, or none."""
