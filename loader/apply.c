@@ -60,6 +60,24 @@ static int roll_back(const struct options *opt, int kept, __u64 generation)
 			"the policy before is in force again");
 }
 
+/*
+ * Enter was for this policy, and not for one that is there since. Whatever is
+ * done now goes by it: others wait until the end of the process.
+ */
+static int keep(const struct options *opt, const struct vsfq_policy *new)
+{
+	static struct vsfq_policy now;
+	int in_force;
+
+	pins_lock();
+	in_force = policy_map_read(&now);
+	if (in_force < 0)
+		return complain(opt, "confirmed, but cannot read the policy in force: %s",
+				reason(in_force));
+	return in_force && now.generation == new->generation ? EXIT_DONE :
+		complain(opt, "confirmed too late: a policy was applied or cleared meanwhile, and that stays");
+}
+
 /* The map of the policy before is held open, so that it cannot be lost. */
 static int write_and_confirm(const struct options *opt, const char *path,
 			     struct vsfq_policy *new, int lock)
@@ -81,8 +99,9 @@ static int write_and_confirm(const struct options *opt, const char *path,
 	/* Not closed before it is rolled back: that has to wait for others. */
 	if (!confirm_wait(opt->confirm))
 		return roll_back(opt, kept, new->generation);
+	ret = keep(opt, new);
 	close(pending);
-	return EXIT_DONE;
+	return ret;
 }
 
 static int end_connections(const struct options *opt, const char *path,
@@ -94,6 +113,8 @@ static int end_connections(const struct options *opt, const char *path,
 		return complain(opt, "\"%s\" is in force, but cannot end every connection that it refuses: %s",
 				path, ended == -EACCES ?
 				"needs CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH (try: root)" :
+				ended == -EPROTO ?
+				"another version attached some device (try: vsfq attach all)" :
 				reason(ended));
 	if (opt->verbose)
 		fprintf(stderr, "vsfq: ended %d connections\n", ended);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "build.h"
 #include "classifier.h"
 #include "classify.skel.h"
 #include "connect.h"
@@ -73,7 +74,7 @@ static __u64 our_build(void)
 	size_t size;
 
 	elf = classify__elf_bytes(&size);
-	return pins_build(elf, size);
+	return build_of(elf, size);
 }
 
 bool classifier_is_attached(const struct device *dev)
@@ -263,10 +264,16 @@ static int keep_counters(const struct device *dev, struct classify *skel)
 
 static int load(const struct device *dev, struct classify *skel)
 {
-	return policy_map_share(skel->maps.policy) ?:
-	       events_share(skel->maps.events) ?:
-	       connect_share(skel->maps.requests) ?: keep_counters(dev, skel) ?:
-	       classify__load(skel) ?:
+	int err = policy_map_share(skel->maps.policy) ?:
+		  events_share(skel->maps.events) ?:
+		  connect_share(skel->maps.requests) ?:
+		  keep_counters(dev, skel);
+
+	if (err)
+		return err;
+	/* These maps may have been made just now. */
+	skel->rodata->build = our_build();
+	return classify__load(skel) ?:
 	       describe(dev, bpf_map__fd(skel->maps.device));
 }
 
@@ -275,6 +282,7 @@ static bool is_whole(const struct device *dev, struct classify *skel)
 {
 	return hooks_of(dev) == NR_DIRECTIONS &&
 	       pins_same(dev->owner, skel->maps.rodata) &&
+	       pins_whole(dev->owner, skel->obj) &&
 	       connect_shares(dev->owner, skel->maps.requests);
 }
 
@@ -317,7 +325,7 @@ static int follow(const char *owner, void *data)
 	return ret < 0 ? ret : 0;
 }
 
-/* What another version counts it describes when it is attached again. */
+/* What another version counts, or has lost, is described when it is attached again. */
 static int refresh(const char *owner, void *data)
 {
 	char name[IFNAMSIZ];
@@ -329,7 +337,7 @@ static int refresh(const char *owner, void *data)
 		return 0;
 	fd = pins_open_map(owner, "device", sizeof(struct vsfq_device_stats));
 	if (fd < 0)
-		return fd == -EPROTO ? 0 : fd;
+		return fd == -EPROTO || fd == -ENOENT ? 0 : fd;
 	err = describe(&dev, fd);
 	close(fd);
 	return err;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "confirm.h"
+#include "delay.h"
 #include "stop.h"
 
 #define NSECS	1000000000LL
@@ -32,22 +33,14 @@ void confirm_prepare(void)
 	tcflush(STDIN_FILENO, TCIFLUSH);
 }
 
-static long long now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * NSECS + ts.tv_nsec;
-}
-
 bool confirm_wait(int seconds)
 {
 	struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
-	long long left, end = now() + seconds * NSECS;
+	long long left, end = delay_now() + seconds * NSECS;
 	char text[256];
 	ssize_t size;
 
-	while (!stopped() && (left = end - now()) > 0) {
+	while (!stopped() && (left = end - delay_now()) > 0) {
 		struct timespec ts = { left / NSECS, left % NSECS };
 
 		if (ppoll(&in, 1, &ts, &waiting) <= 0)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "build.h"
 #include "classifier.h"
 #include "connect.h"
 #include "connect.skel.h"
@@ -13,6 +14,8 @@
 #include "policy_map.h"
 
 #define DEVICES	"devices"
+#define CONNECT	"connect"	/* the attachments */
+#define SENDMSG	"sendmsg"
 
 /* The map of devices, and the keys that belong there. */
 struct devices_map {
@@ -77,9 +80,9 @@ static int pin_all(const char *staged, struct connect *skel)
 
 	return pins_add(staged, skel->obj) ?:
 	       bpf_link__pin(skel->links.vsfq_connect,
-			     pins_path(path, staged, "connect")) ?:
+			     pins_path(path, staged, CONNECT)) ?:
 	       bpf_link__pin(skel->links.vsfq_sendmsg,
-			     pins_path(path, staged, "sendmsg"));
+			     pins_path(path, staged, SENDMSG));
 }
 
 static int pin(struct connect *skel)
@@ -104,27 +107,22 @@ int connect_share(struct bpf_map *map)
 	return err == -EPROTO || err == -ENOENT ? 0 : err;
 }
 
-/* The number of a pinned map, 0 if it is not there. */
-static __u32 number_of(const char *owner, const char *name)
-{
-	struct bpf_map_info info = { };
-	__u32 size = sizeof(info);
-	int fd = pins_open(owner, name);
-
-	if (fd < 0)
-		return 0;
-	bpf_map_get_info_by_fd(fd, &info, &size);
-	close(fd);
-	return info.id;
-}
-
 /* If somebody unpinned what refuses connect(), the one since has a new map. */
 bool connect_shares(const char *owner, const struct bpf_map *map)
 {
 	const char *name = bpf_map__name(map);
 
 	return pins_fits(PINS_CONNECT, map) ||
-	       number_of(owner, name) == number_of(PINS_CONNECT, name);
+	       pins_number(owner, name) == pins_number(PINS_CONNECT, name);
+}
+
+static __u64 our_build(void)
+{
+	const void *elf;
+	size_t size;
+
+	elf = connect__elf_bytes(&size);
+	return build_of(elf, size);
 }
 
 /*
@@ -140,19 +138,11 @@ static int attach(struct connect *skel)
 
 	if (err)
 		return err;
+	skel->rodata->build = our_build();
 	if (connect__load(skel))
 		return 0;
 	return fill(bpf_map__fd(skel->maps.devices)) ?:
 	       connect__attach(skel) ?: pin(skel);
-}
-
-static __u64 our_build(void)
-{
-	const void *elf;
-	size_t size;
-
-	elf = connect__elf_bytes(&size);
-	return pins_build(elf, size);
 }
 
 static struct connect *open_skeleton(void)
@@ -165,6 +155,14 @@ static struct connect *open_skeleton(void)
 	return skel;
 }
 
+static bool is_whole(const struct connect *skel)
+{
+	return pins_same(PINS_CONNECT, skel->maps.rodata) &&
+	       pins_whole(PINS_CONNECT, skel->obj) &&
+	       pins_has(PINS_CONNECT, CONNECT) &&
+	       pins_has(PINS_CONNECT, SENDMSG);
+}
+
 int connect_attach(void)
 {
 	struct connect *skel;
@@ -175,7 +173,7 @@ int connect_attach(void)
 	skel = open_skeleton();
 	if (!skel)
 		return -errno;
-	if (!pins_same(PINS_CONNECT, skel->maps.rodata))
+	if (!is_whole(skel))
 		err = attach(skel);
 	connect__destroy(skel);
 	return err;

@@ -104,13 +104,19 @@ static int detach_all(const struct options *opt)
  */
 static int detach_named(const struct options *opt, const char *name)
 {
-	int err = if_nametoindex(name) ? classifier_refresh() : 0;
 	char owner[OWNER_SIZE];
+	struct device dev;
+	int err = 0;
 
+	owner_of(name, owner);
+	if (!device_find(name, &dev)) {
+		/* It may have this name beside another one. */
+		strcpy(owner, dev.owner);
+		err = classifier_refresh();
+	}
 	if (err)
 		return complain(opt, "cannot look what is attached: %s",
 				reason(err));
-	owner_of(name, owner);
 	return detach_device(pins_exist(owner) ? owner : name, name, opt);
 }
 

@@ -50,13 +50,15 @@ static int read_device(const struct nlmsghdr *nlh, struct device *dev)
 static int add_device(const struct nlmsghdr *nlh, void *data)
 {
 	struct devices *list = data;
+	struct device dev;
 
+	if (read_device(nlh, &dev) != ARPHRD_VSOCK)
+		return MNL_CB_OK;
 	if (list->count == MAX_DEVICES) {
 		errno = E2BIG;
 		return MNL_CB_ERROR;
 	}
-	if (read_device(nlh, &list->device[list->count]) == ARPHRD_VSOCK)
-		list->count++;
+	list->device[list->count++] = dev;
 	return MNL_CB_OK;
 }
 

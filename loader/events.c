@@ -35,6 +35,11 @@ int events_share(struct bpf_map *map)
 	return err;
 }
 
+__u32 events_number(void)
+{
+	return pins_number(PINS_EVENTS, MAP);
+}
+
 static int try_lock(void)
 {
 	char path[PATH_MAX];

@@ -7,12 +7,16 @@
 #ifndef LOADER_EVENTS_H
 #define LOADER_EVENTS_H
 
+#include <linux/types.h>
 #include <signal.h>
 
 struct bpf_map;
 
 /* Let the map of an object that is not loaded yet be the one of all. */
 int events_share(struct bpf_map *map);
+
+/* The number of that map, 0 if it is not there. */
+__u32 events_number(void);
 
 /*
  * A descriptor of the ring; it has one reader at a time: -EBUSY if there is

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "classifier.h"
+#include "delay.h"
 #include "pins.h"
 #include "policy.h"
 #include "policy_build.h"
@@ -17,6 +18,7 @@
 #include "vsfq.h"
 
 #define NSECS		1000000000ULL
+#define MAX_SIGHTS	65536	/* of these no policy can be made any more */
 #define LOOK_NSECS	NSECS	/* the tables forget, after thousands of flows */
 
 /* Who asked whom for what. Between equals by the members up to the port. */
@@ -81,10 +83,12 @@ static void add(struct sights *all, const struct sight *new)
 
 	if (at < all->count && !compare(&all->sight[at], new))
 		return;
-	if (all->count == all->room && make_room(all)) {
+	if (all->count == MAX_SIGHTS)
+		all->err = -EOVERFLOW;
+	else if (all->count == all->room && make_room(all))
 		all->err = -ENOMEM;
+	if (all->err)
 		return;
-	}
 	memmove(&all->sight[at + 1], &all->sight[at],
 		(all->count - at) * sizeof(*new));
 	all->sight[at] = *new;
@@ -129,17 +133,9 @@ static int look_at(const char *name, void *data)
 	return err && err != -ENOENT ? err : all->err;
 }
 
-static __u64 now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * NSECS + t.tv_nsec;
-}
-
 static void wait_until(__u64 end, const sigset_t *signals)
 {
-	__u64 at = now(), left = end > at ? end - at : 0;
+	__u64 at = delay_now(), left = end > at ? end - at : 0;
 	struct timespec t;
 
 	if (left > LOOK_NSECS)
@@ -156,7 +152,7 @@ static int watch(const struct options *opt, struct sights *all)
 	int err;
 
 	stop_on_signals(&signals);
-	all->since = now();
+	all->since = delay_now();
 	if (opt->seconds)
 		end = all->since + opt->seconds * NSECS;
 	if (opt->verbose)
@@ -164,7 +160,7 @@ static int watch(const struct options *opt, struct sights *all)
 	do {
 		wait_until(end, &signals);
 		err = pins_each(look_at, all);
-	} while (!err && !stopped() && now() < end);
+	} while (!err && !stopped() && delay_now() < end);
 	return err;
 }
 
@@ -236,9 +232,9 @@ int command_learn(const struct options *opt, char **arguments)
 		return complain(opt, "cannot learn: no device is attached (try: vsfq attach all)");
 	if (err > 0)
 		err = watch(opt, &all);
-	fits = make_policy(&all, &policy);
+	fits = make_policy(&all, &policy) && err != -EOVERFLOW;
 	free(all.sight);
-	if (err)
+	if (err && err != -EOVERFLOW)
 		return complain(opt, "cannot learn: %s", reason(err));
 	if (!fits)
 		return complain(opt, "cannot learn: what was seen takes more than %d rules",

@@ -69,6 +69,8 @@ static const struct option long_options[] = {
 	{ }
 };
 
+#define LETTERS	":jpsnbc:C:d:f:o:St:vVh"
+
 static bool given[UCHAR_MAX + 1];	/* which of them, by their letters */
 
 static int usage_error(const struct options *opt, const char *reason,
@@ -215,21 +217,34 @@ static bool parse_duration(const char *text, unsigned int *seconds)
 	return true;
 }
 
+/* What is wrong with an option is told as JSON, too, if a later one asks for it. */
+static bool asks_for_json(int argc, char **argv)
+{
+	char *copy[argc + 1];	/* their order is changed */
+	bool json = false;
+	int c;
+
+	memcpy(copy, argv, sizeof(copy));
+	while ((c = getopt_long(argc, copy, LETTERS, long_options, NULL)) != -1)
+		json |= c == 'j' || c == 'p';
+	optind = 0;	/* begin anew */
+	return json;
+}
+
 static int run(int argc, char **argv)
 {
 	struct options opt = { };
 	int c;
 
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":jpsnbc:C:d:f:o:St:vVh", long_options,
-				NULL)) != -1) {
+	opt.json = asks_for_json(argc, argv);
+	while ((c = getopt_long(argc, argv, LETTERS, long_options, NULL)) != -1) {
 		given[c] = true;
 		switch (c) {
 		case 'j':
-			opt.json = true;
 			break;
 		case 'p':
-			opt.json = opt.pretty = true;
+			opt.pretty = true;
 			break;
 		case 's':
 			opt.statistics = true;

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -76,6 +75,19 @@ int pins_open_map(const char *owner, const char *object, size_t value_size)
 		return fd;
 	close(fd);
 	return err;
+}
+
+__u32 pins_number(const char *owner, const char *object)
+{
+	struct bpf_map_info info = { };
+	__u32 size = sizeof(info);
+	int fd = pins_open(owner, object);
+
+	if (fd < 0)
+		return 0;
+	bpf_map_get_info_by_fd(fd, &info, &size);
+	close(fd);
+	return info.id;
 }
 
 static int compare(const struct bpf_map *map, int fd)
@@ -229,19 +241,18 @@ static const char *section_of(struct bpf_map *map)
 	       dot + 1 : NULL;
 }
 
-/* What is shared by all owners has a pin of its own: the policy, the events. */
-static int pin_map(const char *owner, struct bpf_map *map)
+/*
+ * The pin of a map, or NULL: what is shared by all owners, the policy and the
+ * events, has one of its own.
+ */
+static const char *pin_of(struct bpf_map *map)
 {
-	const char *name = bpf_map__name(map);
-	char path[PATH_MAX];
-
 	if (bpf_map__is_internal(map))
-		name = section_of(map);
-	else if (bpf_map__type(map) == BPF_MAP_TYPE_STRUCT_OPS ||
-		 bpf_map__type(map) == BPF_MAP_TYPE_ARRAY_OF_MAPS ||
-		 bpf_map__type(map) == BPF_MAP_TYPE_RINGBUF)
-		return 0;
-	return name ? bpf_map__pin(map, pins_path(path, owner, name)) : 0;
+		return section_of(map);
+	return bpf_map__type(map) == BPF_MAP_TYPE_STRUCT_OPS ||
+	       bpf_map__type(map) == BPF_MAP_TYPE_ARRAY_OF_MAPS ||
+	       bpf_map__type(map) == BPF_MAP_TYPE_RINGBUF ?
+	       NULL : bpf_map__name(map);
 }
 
 int pins_add(const char *owner, struct bpf_object *obj)
@@ -252,7 +263,8 @@ int pins_add(const char *owner, struct bpf_object *obj)
 	int err;
 
 	bpf_object__for_each_map(map, obj) {
-		err = pin_map(owner, map);
+		err = pin_of(map) ? bpf_map__pin(map, pins_path(path, owner,
+							pin_of(map))) : 0;
 		if (err)
 			return err;
 	}
@@ -265,6 +277,20 @@ int pins_add(const char *owner, struct bpf_object *obj)
 	return 0;
 }
 
+bool pins_whole(const char *owner, const struct bpf_object *obj)
+{
+	struct bpf_program *prog;
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, obj)
+		if (pin_of(map) && !pins_has(owner, pin_of(map)))
+			return false;
+	bpf_object__for_each_program(prog, obj)
+		if (!pins_has(owner, bpf_program__name(prog)))
+			return false;
+	return true;
+}
+
 int pins_move(const char *owner, const char *other)
 {
 	char from[PATH_MAX], to[PATH_MAX];
@@ -275,8 +301,8 @@ int pins_move(const char *owner, const char *other)
 		return 0;
 	if (errno != ENOTEMPTY && errno != EEXIST)
 		return denied(-errno);
-	return syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to,
-		       2 /* RENAME_EXCHANGE */) ? -errno : 1;
+	return renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_EXCHANGE) ?
+	       -errno : 1;
 }
 
 int pins_commit(const char *staged, const char *owner)
@@ -394,11 +420,16 @@ bool pins_same(const char *owner, const struct bpf_map *rodata)
 	       !memcmp(ours, theirs, size);
 }
 
-bool pins_exist(const char *owner)
+bool pins_has(const char *owner, const char *object)
 {
 	char path[PATH_MAX];
 
-	return !access(pins_path(path, owner, NULL), F_OK);
+	return !access(pins_path(path, owner, object), F_OK);
+}
+
+bool pins_exist(const char *owner)
+{
+	return pins_has(owner, NULL);
 }
 
 bool pins_names_device(const char *owner)
@@ -443,14 +474,4 @@ int pins_any(void)
 bool pins_sharing(void)
 {
 	return pins_any() || pins_exist(PINS_QDISC);
-}
-
-__u64 pins_build(const void *elf, size_t size)
-{
-	const unsigned char *byte = elf;
-	__u64 hash = 0xcbf29ce484222325;
-
-	while (size--)
-		hash = (hash ^ *byte++) * 0x100000001b3;
-	return hash;
 }

@@ -41,6 +41,9 @@ const char *pins_path(char path[PATH_MAX], const char *owner,
 int pins_open(const char *owner, const char *object);
 int pins_open_map(const char *owner, const char *object, size_t value_size);
 
+/* The number of a pinned map, 0 if it is not there. */
+__u32 pins_number(const char *owner, const char *object);
+
 /* Does this error say that the pins are not ours to look into? */
 bool pins_denied(int err);
 
@@ -70,6 +73,9 @@ int pins_stage(const char **owner);
 /* Pin every program and map of an object. */
 int pins_add(const char *owner, struct bpf_object *obj);
 
+/* Is all of that still pinned? Somebody may have been there. */
+bool pins_whole(const char *owner, const struct bpf_object *obj);
+
 /* The staging directory becomes the owner's; what was there goes away. */
 int pins_commit(const char *staged, const char *owner);
 
@@ -87,23 +93,22 @@ void pins_cleanup(void);
 
 /*
  * Are the pinned programs those that these constants belong to? Answered from
- * the constants alone, before anything is loaded: "build", a hash (FNV-1a) of
- * the object file, is one of them.
+ * the constants alone, before anything is loaded: "build" is one of them, see
+ * build.h.
  */
 bool pins_same(const char *owner, const struct bpf_map *rodata);
-
-__u64 pins_build(const void *elf, size_t size);
 
 /* One of these constants: what is at "offset". Returns 0 or -errno. */
 int pins_constant(const char *owner, size_t offset, void *value, size_t size);
 
 /*
- * Are the pinned programs those of the object file with this hash, whatever
- * their other constants? "offset" is where "build" is among these.
+ * Are the pinned programs of this build, whatever their other constants? "offset"
+ * is where "build" is among these.
  */
 bool pins_built(const char *owner, size_t offset, __u64 build);
 
 bool pins_exist(const char *owner);
+bool pins_has(const char *owner, const char *object);
 
 /*
  * Can it be a device's? What is given by a user may be one of the directories

@@ -13,6 +13,8 @@
 #define MAX_LINES	(VSFQ_MAX_RULES + VSFQ_MAX_CLASSES +		\
 			 VSFQ_MAX_SECTIONS + 2)
 
+#define ROOT_CGROUP	1	/* its number, also that of its directory */
+
 static bool is_cgroup2(const char *path)
 {
 	struct statfs fs;
@@ -29,6 +31,9 @@ const char *policy_find_cgroup(struct vsfq_cgroup *cgroup)
 	if (!is_cgroup2(POLICY_CGROUPS))
 		return "is no cgroup to be found: cgroup v2 is not on "
 		       POLICY_CGROUPS;
+	/* The kernel counts levels from its own root. */
+	if (stat(POLICY_CGROUPS, &st) || st.st_ino != ROOT_CGROUP)
+		return "is no cgroup to be found: those of a cgroup namespace are not the machine's";
 	snprintf(path, sizeof(path), "%s%s", POLICY_CGROUPS, cgroup->path);
 	if (!is_cgroup2(path) || stat(path, &st) || !S_ISDIR(st.st_mode))
 		return "is no cgroup that is there";

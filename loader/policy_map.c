@@ -99,6 +99,11 @@ int policy_map_share(struct bpf_map *map)
 	return err;
 }
 
+__u32 policy_map_number(void)
+{
+	return pins_number(PINS_POLICY, MAP);
+}
+
 static int check_in_force(int fd, __u32 id)
 {
 	struct bpf_map_info info = { };

@@ -19,6 +19,9 @@ struct bpf_map;
  */
 int policy_map_share(struct bpf_map *map);
 
+/* The number of that map, 0 if it is not there. */
+__u32 policy_map_number(void);
+
 /* Returns 1 and the policy, 0 if none is in force, or -errno. */
 int policy_map_read(struct vsfq_policy *policy);
 

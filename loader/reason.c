@@ -14,6 +14,7 @@ static const struct known {
 	{ ENODEV, "no such device", NULL },
 	{ ENOMEDIUM, "no vsock device is here", "vsfq doctor" },
 	{ EMEDIUMTYPE, "not a vsock device", NULL },
+	{ E2BIG, "more than 1024 vsock devices", NULL },
 	{ EXDEV, "in another network namespace", "nsenter --net" },
 	{ ENOTDIR, "no BPF file system", "mount -t bpf bpf /sys/fs/bpf" },
 	{ ENODATA, "the kernel has no BTF (CONFIG_DEBUG_INFO_BTF)", NULL },

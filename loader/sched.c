@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "../bpf/queue.h"
+#include "build.h"
 #include "device.h"
 #include "events.h"
 #include "kernel.h"
@@ -102,7 +103,7 @@ static __u64 our_build(void)
 	size_t size;
 
 	elf = vsfq__elf_bytes(&size);
-	return pins_build(elf, size);
+	return build_of(elf, size);
 }
 
 static struct vsfq *open_skeleton(__u32 overhead)
@@ -129,12 +130,15 @@ static int register_skeleton(struct vsfq *skel)
 	bool other = pins_exist(PINS_QDISC);
 	int err;
 
-	if (other && pins_same(PINS_QDISC, skel->maps.rodata) && registered())
+	if (other && pins_same(PINS_QDISC, skel->maps.rodata) &&
+	    pins_whole(PINS_QDISC, skel->obj) && registered())
 		return SCHED_BEFORE;
 	err = policy_map_share(skel->maps.policy) ?:
 	      events_share(skel->maps.events);
 	if (!err && other)
 		err = keep_counters(skel);
+	/* The maps that all share may have been made just now. */
+	skel->rodata->build = our_build();
 	err = err ?: vsfq__load(skel);
 	return err ?: register_and_pin(skel) ?:
 	       other ? SCHED_BEFORE : SCHED_NEW;

@@ -22,11 +22,11 @@ void stop_on(const int *signals, sigset_t *before)
 		sigaction(signals[i], &action, NULL);
 }
 
+static const int ends[] = { SIGHUP, SIGINT, SIGPIPE, SIGTERM, 0 };
+
 void stop_on_signals(sigset_t *before)
 {
-	static const int signals[] = { SIGINT, SIGTERM, 0 };
-
-	stop_on(signals, before);
+	stop_on(ends, before);
 }
 
 bool stopped(void)
@@ -36,7 +36,9 @@ bool stopped(void)
 
 void stop_no_more(const sigset_t *before)
 {
-	signal(SIGINT, SIG_DFL);
-	signal(SIGTERM, SIG_DFL);
+	int i;
+
+	for (i = 0; ends[i]; i++)
+		signal(ends[i], SIG_DFL);
 	sigprocmask(SIG_SETMASK, before, NULL);
 }

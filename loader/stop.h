@@ -12,12 +12,15 @@
  */
 void stop_on(const int *signals, sigset_t *before);
 
-/* SIGINT and SIGTERM. */
+/*
+ * Those that end a process: that of a terminal or a reader that went away, too,
+ * which the next write tells as well.
+ */
 void stop_on_signals(sigset_t *before);
 
 bool stopped(void);
 
-/* From now on SIGINT and SIGTERM end the process, as they did with this mask. */
+/* From now on these end the process, as they did with this mask. */
 void stop_no_more(const sigset_t *before);
 
 #endif

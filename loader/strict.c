@@ -22,6 +22,7 @@
 #include <linux/vm_sockets.h>
 
 #include "pins.h"
+#include "policy.h"
 #include "policy_words.h"
 #include "strict.h"
 
@@ -32,7 +33,6 @@
 #include "../bpf/match.h"
 
 #define PROC		"/proc"
-#define CGROUPS		"/sys/fs/cgroup"
 #define HANDLE_CGROUP	0xfe	/* FILEID_KERNFS of linux/exportfs.h */
 
 struct search {
@@ -40,6 +40,7 @@ struct search {
 	struct vsfq_flow_key key;	/* without the local CID */
 	bool refused;			/* the answer about it */
 	bool denied;			/* some could not be found out */
+	bool other;			/* another version's, in another form */
 	int ended;
 };
 
@@ -57,7 +58,7 @@ static int cgroup_path(__u64 id, char path[PATH_MAX])
 		struct file_handle handle;
 		__u64 id;
 	} h = { { .handle_bytes = sizeof(id), .handle_type = HANDLE_CGROUP } };
-	int top = open(CGROUPS, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd;
+	int top = open(POLICY_CGROUPS, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd;
 	char link[32];
 	ssize_t length;
 
@@ -69,10 +70,11 @@ static int cgroup_path(__u64 id, char path[PATH_MAX])
 	snprintf(link, sizeof(link), PROC "/self/fd/%d", fd);
 	length = readlink(link, path, PATH_MAX - 1);
 	close(fd);
-	if (length < (ssize_t)strlen(CGROUPS))
+	if (length < (ssize_t)strlen(POLICY_CGROUPS))
 		return -ENOENT;
 	path[length] = '\0';
-	memmove(path, path + strlen(CGROUPS), length - strlen(CGROUPS) + 1);
+	memmove(path, path + strlen(POLICY_CGROUPS),
+		length - strlen(POLICY_CGROUPS) + 1);
 	return 0;
 }
 
@@ -139,6 +141,7 @@ static int ask_device(const char *name, void *data)
 	int fd = pins_open_map(name, "device", sizeof(dev));
 	__u32 zero = 0;
 
+	s->other |= fd == -EPROTO;
 	if (fd >= 0 && !bpf_map_lookup_elem(fd, &zero, &dev)) {
 		key.local_cid = dev.local_cid;
 		if (!read_flow(name, &key, &stats))
@@ -232,7 +235,7 @@ int strict_end(const struct vsfq_policy *policy)
 		if (isdigit((unsigned char)entry->d_name[0]))
 			err = look_at_process(&s, entry->d_name) ?: err;
 	closedir(processes);
-	if (!err && s.denied)
-		err = -EACCES;
+	if (!err)
+		err = s.denied ? -EACCES : s.other ? -EPROTO : 0;
 	return err ?: s.ended;
 }

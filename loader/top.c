@@ -14,10 +14,27 @@
 
 #define BATCH_FLOWS	10	/* of a device: a screen has more or less */
 
+/* One after the other: of a flow JSON needs ten times what we keep. */
+static int read_devices(const struct devices *list, struct top_reading *reading)
+{
+	static struct devices one = { .count = 1 };
+	json_t *report;
+	int i, err = 0;
+
+	for (i = 0; !err && i < list->count; i++) {
+		one.device[0] = list->device[i];
+		err = report_devices(&one, true, &report);
+		if (err)
+			break;
+		err = top_add(reading, report);
+		json_decref(report);
+	}
+	return err;
+}
+
 int top_take(const char *which, struct top_reading *reading)
 {
 	static struct devices list;
-	json_t *report;
 	int err;
 
 	list.count = 1;
@@ -29,13 +46,13 @@ int top_take(const char *which, struct top_reading *reading)
 		list.count = 0;
 	else if (err)
 		return err;
-	reading->time = delay_now();
-	err = report_devices(&list, true, &report);
+	*reading = (struct top_reading){ .time = delay_now() };
+	err = read_devices(&list, reading);
 	if (err)
-		return err;
-	top_read(report, reading);
-	json_decref(report);
-	return reading->item ? 0 : -ENOMEM;
+		top_free(reading);
+	else
+		top_sort(reading);
+	return err;
 }
 
 double top_delay(const struct options *opt)

@@ -73,8 +73,12 @@ struct top_reading {
 	struct top_item *item;
 };
 
-/* What report_devices() found out, of devices with something attached. */
-void top_read(const json_t *devices, struct top_reading *reading);
+/*
+ * Add what report_devices() found out, of devices with something attached, to an
+ * empty reading or to others; sort it when it is whole. Returns 0 or -ENOMEM.
+ */
+int top_add(struct top_reading *reading, const json_t *devices);
+void top_sort(struct top_reading *reading);
 
 void top_free(struct top_reading *reading);
 

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "delay.h"
 #include "reason.h"
 #include "stop.h"
 #include "top.h"
@@ -35,8 +36,6 @@ static const char *open_terminal(SCREEN **screen)
 	const char *move;
 	int err;
 
-	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
-		return "not a terminal";
 	if (setupterm(NULL, STDOUT_FILENO, &err) != OK)
 		return "unknown type";
 	move = tigetstr("cup");
@@ -135,14 +134,6 @@ static void press(struct live *live, int key)
 	}
 }
 
-static long long nsecs(void)
-{
-	struct timespec at;
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	return at.tv_sec * NSECS + at.tv_nsec;
-}
-
 /* Wait for keys until it is time to read again; a terminal may go away. */
 static void wait_for_keys(struct live *live, long long until,
 			  const sigset_t *signals)
@@ -152,7 +143,7 @@ static void wait_for_keys(struct live *live, long long until,
 	long long wait;
 	int key;
 
-	while (!live->left && !stopped() && (wait = until - nsecs()) > 0) {
+	while (!live->left && !stopped() && (wait = until - delay_now()) > 0) {
 		left.tv_sec = wait / NSECS;
 		left.tv_nsec = wait % NSECS;
 		if (ppoll(&keys, 1, &left, signals) > 0 &&
@@ -188,8 +179,8 @@ static int follow(struct live *live, const struct options *opt,
 
 	draw(live);
 	while (!err && !live->left && !stopped()) {
-		wait_for_keys(live, nsecs() + (long long)(top_delay(opt) * NSECS),
-			      signals);
+		wait_for_keys(live, delay_now() +
+			      (long long)(top_delay(opt) * NSECS), signals);
 		if (live->left || stopped() || live->paused)
 			continue;
 		if (opt->count && screens++ == opt->count)
@@ -209,6 +200,9 @@ int top_live(const struct options *opt, const char *which)
 	SCREEN *screen;
 	int err;
 
+	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
+		return complain(opt, "cannot show a display: \"standard %s\" is no terminal (try: vsfq top -b)",
+				isatty(STDIN_FILENO) ? "output" : "input");
 	err = top_take(which, &live.now);
 	if (err)
 		return complain(opt, "cannot read the devices: %s",

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,18 +117,6 @@ static int compare_identity(const void *one, const void *other)
 	       (int)a->kind - (int)b->kind ?: strcmp(a->name, b->name);
 }
 
-/* A table of flows that changes as it is read may tell of one twice. */
-static void remove_duplicates(struct top_reading *reading)
-{
-	size_t i, kept = 0;
-
-	for (i = 0; i < reading->count; i++)
-		if (!kept || compare_identity(&reading->item[kept - 1],
-					      &reading->item[i]))
-			reading->item[kept++] = reading->item[i];
-	reading->count = kept;
-}
-
 /* Only of what is attached is anything known about classes. */
 static size_t count_items(const json_t *device)
 {
@@ -137,23 +126,30 @@ static size_t count_items(const json_t *device)
 			 json_array_size(json_object_get(device, "flows")) : 0;
 }
 
-void top_read(const json_t *devices, struct top_reading *reading)
+int top_add(struct top_reading *reading, const json_t *devices)
 {
-	size_t i, count = 0;
+	size_t i, count = reading->count;
+	struct top_item *more;
 	json_t *device;
 
 	json_array_foreach(devices, i, device)
 		count += count_items(device);
-	reading->count = 0;
-	reading->item = calloc(count ?: 1, sizeof(*reading->item));
-	if (!reading->item)
-		return;
+	more = reallocarray(reading->item, count ?: 1, sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	reading->item = more;
+	memset(more + reading->count, 0,
+	       (count - reading->count) * sizeof(*more));
 	json_array_foreach(devices, i, device)
 		if (count_items(device))
 			read_device(reading, device);
+	return 0;
+}
+
+void top_sort(struct top_reading *reading)
+{
 	qsort(reading->item, reading->count, sizeof(*reading->item),
 	      compare_identity);
-	remove_duplicates(reading);
 }
 
 void top_free(struct top_reading *reading)

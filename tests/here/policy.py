@@ -569,11 +569,15 @@ def test_confirm_meanwhile(t):
     """What somebody else did stays; others need not wait."""
     for other, now in (("apply three", "33"), ("apply two", "22"),
                        ("policy clear", "no policy is in force")):
-        confirms(t, ["vsfq: not confirmed, but a policy was applied or "
-                     "cleared meanwhile: nothing is rolled back", "1", now],
-                 "vsfq_c() { exec $here/build/vsfq -C 30 apply two; }",
-                 "vsfq_c <&3 & until_applied",
-                 "vsfq %s; kill $!; wait $!; echo $?" % other)
+        for answer, said in (
+                ("kill $!", "not confirmed, but a policy was applied or "
+                 "cleared meanwhile: nothing is rolled back"),
+                ("echo >&3", "confirmed too late: a policy was applied or "
+                 "cleared meanwhile, and that stays")):
+            confirms(t, ["vsfq: " + said, "1", now],
+                     "vsfq_c() { exec $here/build/vsfq -S -C 30 apply two; }",
+                     "vsfq_c <&3 & until_applied",
+                     "vsfq %s; %s; wait $!; echo $?" % (other, answer))
 
 
 def test_confirm_twice(t):

@@ -103,7 +103,7 @@ def test_batch_errors(t):
 
 def test_no_display(t):
     """One line says why there is none, and what works."""
-    complains(t, VSFQ, "top < /dev/null", FAILED, "not a terminal",
+    complains(t, VSFQ, "top < /dev/null", FAILED, '"standard input" is no terminal',
               "try: vsfq top -b")
     for how, word in (({"term": "nosuchterm"}, '"nosuchterm": unknown'),
                       ({"term": "dumb"}, '"dumb": this type cannot move'),

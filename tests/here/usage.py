@@ -33,8 +33,8 @@ def test_vsfq_usage(t):
             "--frobnicate show": 'unknown option "--frobnicate"',
             "--frobnicate=1 show": 'unknown option "--frobnicate=1"',
             "-x show": 'unknown option "-x"',
-            "show -xj": 'unknown option "-x"',
-            "-xj show": 'unknown option "-x"',
+            "show -xn": 'unknown option "-x"',
+            "-xn show": 'unknown option "-x"',
             "show --batch -vxv": 'unknown option "-x"',
             "-o": 'missing value for "-o"',
             "apply -C": 'missing value for "-C"',
@@ -131,6 +131,10 @@ def test_vsfq_error_as_json(t):
     status, output = t.machine(VSFQ + " -j show nosuchdev0")
     t.equal(status, FAILED, "exit status")
     t.check("nosuchdev0" in json.loads(output)["error"], output)
+    for arguments in "-d 0 -j show", "-p show -x", "show --frobnicate --json":
+        status, output = t.machine("%s %s" % (VSFQ, arguments))
+        t.equal(status, USAGE, "exit status of " + arguments)
+        t.check("try: vsfq help" in json.loads(output)["error"], output)
 
 
 def test_vsfq_no_space(t):

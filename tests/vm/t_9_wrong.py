@@ -325,10 +325,39 @@ def test_register(t):
     well(t, HOST_DEV)
 
 
+def number(t, path):
+    return json.loads(t.host("%s -j map show pinned %s/%s" % (
+        t.tool("bpftool"), PINS, path)))["id"]
+
+
+def test_put_back(t):
+    """What somebody has removed is in the way of no command, and attach puts it
+    back. Programs with a map of all that is no longer that of all go, too."""
+    clean(t)
+    start_guest(t)
+    write_policy(t)
+    apply = VSFQ + " apply /run/wrong.conf"
+    t.host("%s attach all && %s" % (VSFQ, apply))
+    before = t.host("ls -R " + PINS)
+    for gone in [HOST_DEV + "/" + name for name in (
+            "device", "flows", "vsfq_egress", "ingress")] + [
+                "@qdisc/queues", "@connect/connect", "@connect/devices",
+                "@policy", "@events"]:
+        t.host("rm -r %s/%s && %s && %s attach all" % (PINS, gone, apply, VSFQ))
+        t.equal(t.host("ls -R " + PINS), before, "pins after no " + gone)
+        well(t, HOST_DEV)
+        for program in HOST_DEV + "/vsfq_egress", "@qdisc/vsfq_dequeue", \
+                "@connect/vsfq_connect":
+            maps = json.loads(t.host("%s -j prog show pinned %s/%s" % (
+                t.tool("bpftool"), PINS, program)))["map_ids"]
+            t.check(number(t, "@policy/policy") in maps,
+                    "%s has another policy after no %s" % (program, gone))
+    t.host("rm {0}/{1}/device && {2} detach {1}".format(PINS, HOST_DEV, VSFQ))
+
+
 def tables(t):
     """The numbers of the maps with which the device counts."""
-    return {name: json.loads(t.host("%s -j map show pinned %s/%s/%s" % (
-        t.tool("bpftool"), PINS, HOST_DEV, name)))["id"] for name in
+    return {name: number(t, HOST_DEV + "/" + name) for name in
             ("device", "classes", "connections", "groups", "flows")}
 
 
