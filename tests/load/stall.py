@@ -5,6 +5,8 @@
 usage: stall.py serve PORT        read and forget
        stall.py send CID PORT     send until an error; print its name and how
                                   long nothing had moved, in seconds
+       stall.py leave CID PORT    connect, wait for SIGUSR1, send, and close; the
+                                  socket has SO_PRIORITY 6
        stall.py give PORT SIZE    send so many bytes to one connection
        stall.py take CID PORT SIZE    connect, wait for SIGUSR1, read them, and
                                   send a byte after each read
@@ -51,6 +53,16 @@ def send(cid, port):
                   flush=True)
 
 
+def leave(cid, port):
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    with socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM) as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, 6)
+        patient_connect(s, cid, port)
+        print("connected", flush=True)
+        signal.sigwait({signal.SIGUSR1})
+        s.sendall(bytes(CHUNK))
+
+
 def give(port, size):
     with socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM) as listener:
         listener.bind((socket.VMADDR_CID_ANY, port))
@@ -82,5 +94,5 @@ def vain(cid, port, count):
 
 
 if __name__ == "__main__":
-    {"serve": serve, "send": send, "give": give, "take": take,
-     "vain": vain}[sys.argv[1]](*map(int, sys.argv[2:]))
+    {"serve": serve, "send": send, "leave": leave, "give": give,
+     "take": take, "vain": vain}[sys.argv[1]](*map(int, sys.argv[2:]))

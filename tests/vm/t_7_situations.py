@@ -9,6 +9,7 @@ corrupt) may lead to packets that the device takes for somebody else's.
 """
 
 import load
+from bed import PATIENCE
 from situations import BLOCKS, DROPS, KEEPS, ledger_of
 
 BED = "pair"
@@ -154,11 +155,11 @@ REFUSE = ("tc qdisc add dev {0} clsact && tc filter add dev {0} egress "
 ADMIT = "tc qdisc del dev %s clsact" % DEV
 
 
-def refused(t, command):
+def refused(t, command, program="stall.py "):
     """Start a command of stall.py, which connects; refuse what it then sends."""
     load.up(t)
     t.guest("tc qdisc replace dev %s root pfifo_fast" % DEV)
-    job = t.start_server(t.bed.guest, "python3 tests/load/stall.py " + command,
+    job = t.start_server(t.bed.guest, "python3 tests/load/" + program + command,
                          "connected", limit=150)
     t.guest(REFUSE)
     return job
@@ -174,6 +175,43 @@ def test_refused_for_ever(t):
     t.equal(name, "ETIMEDOUT", "the sender's error")
     # At once, but for a guest that stands still.
     t.check(29 < float(seconds) < 60, "it came after %s s" % seconds)
+
+
+def test_refused_when_closed(t):
+    """Who sent all and closed is as refused as before, by SO_PRIORITY here, and
+    in the end his peer hears of it, though the socket is gone by then."""
+    peer = t.start_server(t.bed.host, "python3 tests/load/late.py count 5807",
+                          "ready")
+    load.up(t)
+    t.guest("tc qdisc replace dev %s root pfifo_fast" % DEV)
+    job = t.start_server(t.bed.guest, "python3 tests/load/stall.py leave 2 5807",
+                         "connected", limit=150)
+    t.guest("tc qdisc replace dev {0} root handle 1: prio bands 2 priomap 0 0 0 0 "
+            "0 0 1 0 0 0 0 0 0 0 0 0 && tc qdisc add dev {0} parent 1:2 netem "
+            "loss 100%".format(DEV))
+    t.guest("kill -USR1 $(cat /run/job.%s)" % job.ident)
+    t.equal(job.wait(), 0, "status of who left, who said " + job.output)
+    t.check(peer.done.wait(90 * PATIENCE), "nobody has told the peer")
+    t.equal(peer.output.split()[-1], "0", "bytes that came")
+
+
+def test_refused_in_mid_write(t):
+    """A connection that is given up is given up as a whole: nothing that is
+    written meanwhile takes the place of what was dropped."""
+    late = "python3 tests/load/late.py "
+    peer = t.start_server(t.bed.host, late + "count 5808", "ready")
+    job = refused(t, "send 2 5808", "late.py ")
+    before = ledger(t)["connections_timed_out"]
+    kill = "kill -%%s $(cat /run/job.%s)" % job.ident
+    t.guest(kill % "USR1")
+    t.check(job.says("missed"), "there is no second packet: " + job.output)
+    t.wait_for(t.bed.guest, "[ $(ethtool -S %s | sed -n "
+               "'s/ *connections_timed_out: //p') -gt %d ]" % (DEV, before),
+               limit=90)
+    t.guest(kill % "USR2")
+    t.equal(job.wait(), 0, "status of who writes, who said " + job.output)
+    t.equal(peer.wait(), 0, "status of who reads, who said " + peer.output)
+    t.equal(peer.output.split()[-1], "0", "bytes that came")
 
 
 def test_credit_does_not_wait(t):

@@ -7,6 +7,7 @@ import re
 import prometheus
 import session
 from findings import findings, finds
+from firewall import CIDS, others
 from load import GUEST_DEV, HOST_DEV, attach_all, make_other_version
 
 BED = "pair"
@@ -47,6 +48,26 @@ def test_metrics(t):
             "vsfq_queue_time_seconds_count", tuple(sorted(where.items()))]
         t.check(count >= c["served"]["packets"], "histogram of %r" % where)
     check_time(t, found, shown["classes"])
+
+
+def test_owner_of_service(t):
+    """The connections of a listener are its cgroup's, though they are made where
+    packets are received."""
+    port = 5064
+    for vm, other in others(t):
+        attach_all(t, vm)
+        t.run(vm, "mkdir /sys/fs/cgroup/service")
+        t.cleanup(vm, "rmdir /sys/fs/cgroup/service")
+        job = t.start_server(
+            vm, "bash -c 'echo $BASHPID > /sys/fs/cgroup/service/cgroup.procs; "
+            "exec %s server --port %d'" % (VSLOAD, port), "serving")
+        t.run(other, "%s client --cid %d --port %d --ping 1 --duration 0.5 "
+              "--warmup 0" % (VSLOAD, CIDS[vm.name], port), limit=90)
+        number = int(t.run(vm, "stat -c %i /sys/fs/cgroup/service"))
+        owners = {f["cgroup"] for d in json.loads(t.run(vm, VSFQ + " -sj show"))
+                  for f in d["flows"] if f["local_port"] == port}
+        t.equal(owners, {number}, "owners in the " + vm.name)
+        t.end(job)
 
 
 def percentile(buckets, percent):
