@@ -4,7 +4,6 @@
 import os
 import re
 import shlex
-import shutil
 import subprocess
 
 from bed import GUEST_MIB, PATIENCE, QEMU, TOP, VSOCK_DEVICE, complaint, kernel_of
@@ -30,7 +29,7 @@ def libraries(program):
 
 
 def make_initramfs(path):
-    programs = [VSFQ, VSLOAD, shutil.which("tc"), shutil.which("ip")]
+    programs = [VSFQ, VSLOAD, "/sbin/tc", "/sbin/ip"]
     files = {INIT, "/bin/busybox", *programs}
     for program in programs:
         files.update(libraries(program))
