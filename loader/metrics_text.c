@@ -2,6 +2,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "member.h"
 #include "metrics.h"
 #include "vsfq.h"
 
@@ -131,19 +132,14 @@ struct source {
 	const json_t *class;		/* NULL: of the whole device */
 };
 
-static const char *text(const json_t *object, const char *name)
-{
-	return json_string_value(json_object_get(object, name)) ?: "";
-}
-
 /* Up to the closing brace, so that labels may follow. */
 static void print_source(FILE *file, const char *name, const char *suffix,
 			 const struct source *from)
 {
 	fprintf(file, "%s%s", name, suffix);
-	print_label(file, "{", "device", text(from->device, "device"));
+	print_label(file, "{", "device", string(from->device, "device"));
 	if (from->class)
-		print_label(file, ",", "class", text(from->class, "name"));
+		print_label(file, ",", "class", string(from->class, "name"));
 }
 
 static void print_integer(FILE *file, const struct family *f,
@@ -276,10 +272,10 @@ static void print_information(FILE *file, const json_t *devices)
 		     "The port of the device, which tells the guest's CID, the guest's name if it is known, and its root qdisc.");
 	json_array_foreach(devices, i, from.device) {
 		print_source(file, "vsfq_device_info", "", &from);
-		print_label(file, ",", "port", text(from.device, "port"));
-		print_label(file, ",", "guest", text(from.device, "guest"));
+		print_label(file, ",", "port", string(from.device, "port"));
+		print_label(file, ",", "guest", string(from.device, "guest"));
 		print_label(file, ",", "qdisc",
-			    text(json_object_get(from.device, "qdisc"),
+			    string(json_object_get(from.device, "qdisc"),
 				 "kind"));
 		fputs("} 1\n", file);
 	}

@@ -3,17 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "member.h"
 #include "rate.h"
-
-static json_int_t number(const json_t *object, const char *name)
-{
-	return json_integer_value(json_object_get(object, name));
-}
-
-static const char *string(const json_t *object, const char *name)
-{
-	return json_string_value(json_object_get(object, name)) ?: "";
-}
 
 static double per_second(const json_t *now, const json_t *before,
 			 const char *name, double seconds)

@@ -4,20 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "member.h"
 #include "printable.h"
 #include "show.h"
 
 #define COLUMNS	80
-
-static json_int_t number(const json_t *object, const char *name)
-{
-	return json_integer_value(json_object_get(object, name));
-}
-
-static const char *string(const json_t *object, const char *name)
-{
-	return json_string_value(json_object_get(object, name)) ?: "";
-}
 
 static void text_stats(const char *label, const json_t *stats)
 {

@@ -4,21 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "member.h"
 #include "printable.h"
 #include "top.h"
 
 #define NSECS	1e9
 #define MAX_GUEST	16	/* of its name: the figures need the rest */
-
-static json_int_t number(const json_t *object, const char *name)
-{
-	return json_integer_value(json_object_get(object, name));
-}
-
-static const char *string(const json_t *object, const char *name)
-{
-	return json_string_value(json_object_get(object, name)) ?: "";
-}
 
 static void read_traffic(struct top_item *item, const json_t *object)
 {
