@@ -122,7 +122,7 @@ static int keep_counters(struct vsfq *skel)
 {
 	int err = pins_share(PINS_QDISC, skel->maps.queues);
 
-	return err == -EPROTO ? 0 : err;
+	return err == -EPROTO || err == -ENOENT ? 0 : err;
 }
 
 static int register_skeleton(struct vsfq *skel)
@@ -202,6 +202,7 @@ static int rename_queues(int prog, int map)
 	return err;
 }
 
+/* What somebody has unpinned tells nobody anything, until it is attached again. */
 int sched_refresh(void)
 {
 	int err, map, prog;
@@ -209,13 +210,11 @@ int sched_refresh(void)
 	if (!sched_is_current())
 		return 0;
 	map = pins_open_map(PINS_QDISC, "queues", sizeof(struct vsfq_queue));
-	if (map < 0)
-		return map;
 	prog = pins_open(PINS_QDISC, "vsfq_rename");
-	err = prog < 0 ? prog : rename_queues(prog, map);
+	err = map < 0 ? map : prog < 0 ? prog : rename_queues(prog, map);
 	close(prog);
 	close(map);
-	return err;
+	return err == -ENOENT ? 0 : err;
 }
 
 int sched_unregister(void)
