@@ -325,7 +325,10 @@ static int follow(const char *owner, void *data)
 	return ret < 0 ? ret : 0;
 }
 
-/* What another version counts, or has lost, is described when it is attached again. */
+/*
+ * What another version counts, or is no longer pinned, is described when it is
+ * attached again.
+ */
 static int refresh(const char *owner, void *data)
 {
 	char name[IFNAMSIZ];
