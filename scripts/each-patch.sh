@@ -15,7 +15,7 @@ unset MAKEFLAGS MFLAGS MAKELEVEL
 tree=$1
 jobs=${JOBS:-$(nproc)}
 kernel_sh=$(dirname "$0")/kernel.sh
-objects=(net/vmw_vsock/ drivers/vhost/ net/core/flow_dissector.o
+objects=(net/vmw_vsock/ drivers/vhost/ net/core/flow_dissector.o net/core/sock.o
 	net/sched/sch_generic.o)
 
 say() { echo "vsfq: $*" >&2; }
