@@ -153,15 +153,19 @@ def test_foreign_packets(t):
 REFUSE = ("tc qdisc add dev {0} clsact && tc filter add dev {0} egress "
           "matchall action drop").format(DEV)
 ADMIT = "tc qdisc del dev %s clsact" % DEV
+# The same of SO_PRIORITY 6 alone.
+REFUSE_SIX = ("tc qdisc replace dev {0} root handle 1: prio bands 2 priomap 0 0 0 0 "
+              "0 0 1 0 0 0 0 0 0 0 0 0 && tc qdisc add dev {0} parent 1:2 netem "
+              "loss 100%").format(DEV)
 
 
-def refused(t, command, program="stall.py "):
-    """Start a command of stall.py, which connects; refuse what it then sends."""
+def refused(t, command, program="stall.py", how=REFUSE):
+    """Start a command of a program, which connects; refuse what it then sends."""
     load.up(t)
     t.guest("tc qdisc replace dev %s root pfifo_fast" % DEV)
-    job = t.start_server(t.bed.guest, "python3 tests/load/" + program + command,
-                         "connected", limit=150)
-    t.guest(REFUSE)
+    job = t.start_server(t.bed.guest, "python3 tests/load/%s %s" %
+                         (program, command), "connected", limit=150)
+    t.guest(how)
     return job
 
 
@@ -182,13 +186,7 @@ def test_refused_when_closed(t):
     in the end his peer hears of it, though the socket is gone by then."""
     peer = t.start_server(t.bed.host, "python3 tests/load/late.py count 5807",
                           "ready")
-    load.up(t)
-    t.guest("tc qdisc replace dev %s root pfifo_fast" % DEV)
-    job = t.start_server(t.bed.guest, "python3 tests/load/stall.py leave 2 5807",
-                         "connected", limit=150)
-    t.guest("tc qdisc replace dev {0} root handle 1: prio bands 2 priomap 0 0 0 0 "
-            "0 0 1 0 0 0 0 0 0 0 0 0 && tc qdisc add dev {0} parent 1:2 netem "
-            "loss 100%".format(DEV))
+    job = refused(t, "leave 2 5807", how=REFUSE_SIX)
     t.guest("kill -USR1 $(cat /run/job.%s)" % job.ident)
     t.equal(job.wait(), 0, "status of who left, who said " + job.output)
     t.check(peer.done.wait(90 * PATIENCE), "nobody has told the peer")
@@ -200,7 +198,7 @@ def test_refused_in_mid_write(t):
     written meanwhile takes the place of what was dropped."""
     late = "python3 tests/load/late.py "
     peer = t.start_server(t.bed.host, late + "count 5808", "ready")
-    job = refused(t, "send 2 5808", "late.py ")
+    job = refused(t, "send 2 5808", "late.py")
     before = ledger(t)["connections_timed_out"]
     kill = "kill -%%s $(cat /run/job.%s)" % job.ident
     t.guest(kill % "USR1")
