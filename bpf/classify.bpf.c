@@ -69,6 +69,7 @@
 #include "credit.bpf.h"
 #include "event.bpf.h"
 #include "match.bpf.h"
+#include "pace.bpf.h"
 #include "request.bpf.h"
 
 char _license[] SEC("license") = "GPL";
@@ -521,6 +522,8 @@ static __always_inline int account(struct __sk_buff *skb, bool egress)
 		follow(dev, stats, &key, op, egress);
 	if (egress)
 		skb->tc_index = VSFQ_TC_MARK | class;
+	else
+		pace(skb, p, dev);
 	return TCX_NEXT;
 }
 

@@ -21,6 +21,8 @@
 /* 20 ms of it, and what a timer that is late may cost of a low one. */
 #define VSFQ_PACKET_BURST(rate)	((rate) / 50 + 2)
 #define VSFQ_MIN_BURST		65580	/* bytes: the largest packet */
+/* Bytes per second: for the largest packet the driver waits a second. */
+#define VSFQ_MIN_IN_RATE	65580
 #define VSFQ_MAX_BURST		(1 << 30)
 #define VSFQ_MIN_MEMORY		(64 << 10)
 #define VSFQ_MAX_MEMORY		(1 << 30)
@@ -108,6 +110,7 @@ struct vsfq_device_settings {
 					/* it ended with an asterisk */
 	__u32 unused;
 	struct vsfq_caps caps;
+	struct vsfq_caps in;		/* rates of what arrives, no others */
 };
 
 struct vsfq_policy {
@@ -119,7 +122,8 @@ struct vsfq_policy {
 	__u8 rates;			/* is there any cap that is a rate? */
 	__u8 priorities;		/* has any class one? */
 	__u8 opens;			/* is there any cap of connections? */
-	__u8 unused[2];
+	__u8 paces;			/* is there any of what arrives? */
+	__u8 unused;
 	struct vsfq_class_settings class[VSFQ_MAX_CLASSES];
 	struct vsfq_device_settings device[VSFQ_MAX_SECTIONS];
 	struct vsfq_cgroup cgroup[VSFQ_MAX_CGROUPS];

@@ -155,6 +155,12 @@ struct vsfq_device_stats {
 	struct vsfq_opens opens;
 	__u64 capped[VSFQ_NR_DEVICE_CAPS];	/* requests refused by a cap */
 	__u64 swept;			/* CLOCK_MONOTONIC, ns */
+	__u64 bytes_until;		/* so far the rate of what arrives */
+	__u64 packets_until;		/* is used up, ns */
+	__u64 paused;			/* times that it was */
+	__u64 generation;		/* of the policy with the section */
+	__u32 section;			/* for the device, from 1 */
+	__u32 pad;
 };
 
 #define VSFQ_ANY_CID		0xffffffff

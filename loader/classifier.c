@@ -224,6 +224,7 @@ static int describe(const struct device *dev, int fd)
 	strcpy(now.name, dev->name);
 	memset(now.port, 0, sizeof(now.port));
 	strcpy(now.port, dev->port);
+	now.generation = 0;
 	if (now.local_cid == was.local_cid && now.peer_cid == was.peer_cid &&
 	    !strcmp(now.name, was.name) && !strcmp(now.port, was.port))
 		return 0;

@@ -220,7 +220,10 @@ static const char *read_isolate(struct policy_builder *b, const char *text)
 	return wrong;
 }
 
-/* Caps: of the class or the device, and "group-" before it, of each group. */
+/*
+ * Caps: of the class or the device, with "group-" before it of each group, with
+ * "in-" of what arrives.
+ */
 static const struct {
 	const char *name;
 	const char *(*read)(struct vsfq_caps *caps, const char *text);
@@ -233,18 +236,30 @@ static const struct {
 	{ "connection-rate", read_connection_rate },
 };
 
+static bool skip_prefix(const char **option, const char *prefix)
+{
+	size_t length = strlen(prefix);
+
+	if (strncmp(*option, prefix, length))
+		return false;
+	*option += length;
+	return true;
+}
+
 static bool read_cap(struct policy_builder *b, const char *option,
 		     const char *text, const char **wrong)
 {
-	bool group = !strncmp(option, "group-", 6);
+	struct vsfq_caps *caps = &b->caps;
 	size_t i;
 
-	option += group ? 6 : 0;
+	if (skip_prefix(&option, "group-"))
+		caps = &b->class.group;
+	else if (skip_prefix(&option, "in-"))
+		caps = &b->in;
 	for (i = 0; i < sizeof(cap_readers) / sizeof(cap_readers[0]); i++) {
 		if (strcmp(cap_readers[i].name, option))
 			continue;
-		*wrong = cap_readers[i].read(group ? &b->class.group : &b->caps,
-					     text);
+		*wrong = cap_readers[i].read(caps, text);
 		return true;
 	}
 	return false;
@@ -325,6 +340,7 @@ static void start_section(struct policy_builder *b)
 {
 	memset(&b->class, 0, sizeof(b->class));
 	memset(&b->caps, 0, sizeof(b->caps));
+	memset(&b->in, 0, sizeof(b->in));
 	b->class.weight = 1;
 	b->class.limit = VSFQ_LIMIT_DATAGRAMS;
 }
@@ -339,13 +355,22 @@ static __u64 default_burst(__u64 rate)
 	return burst < VSFQ_MAX_BURST ? burst : VSFQ_MAX_BURST;
 }
 
-static const char *finish_caps(struct policy_builder *b,
-			       struct vsfq_caps *caps)
+static const char *finish_burst(struct vsfq_caps *caps)
 {
 	if (caps->burst && !caps->rate)
 		return "is a burst without a rate";
 	if (caps->rate && !caps->burst)
 		caps->burst = default_burst(caps->rate);
+	return NULL;
+}
+
+static const char *finish_caps(struct policy_builder *b,
+			       struct vsfq_caps *caps)
+{
+	const char *wrong = finish_burst(caps);
+
+	if (wrong)
+		return wrong;
 	if (caps->rate || caps->packet_rate)
 		b->policy->rates = 1;
 	if (caps->connections || caps->connection_rate)
@@ -407,6 +432,24 @@ const char *policy_build_class(struct policy_builder *b, const char *name,
 	return NULL;
 }
 
+/* Of what arrives. */
+static const char *finish_in(struct policy_builder *b, const char **option)
+{
+	const char *wrong;
+
+	*option = "in-burst";
+	wrong = finish_burst(&b->in);
+	if (wrong)
+		return wrong;
+	*option = "in-rate";
+	if (b->in.rate && b->in.rate < VSFQ_MIN_IN_RATE)
+		return "is less than one packet per second: "
+		       "65580bps is the least";
+	if (b->in.rate || b->in.packet_rate)
+		b->policy->paces = 1;
+	return NULL;
+}
+
 const char *policy_build_device(struct policy_builder *b, const char *name,
 				const char **option)
 {
@@ -419,13 +462,14 @@ const char *policy_build_device(struct policy_builder *b, const char *name,
 	if (wrong)
 		return wrong;
 	*option = "burst";
-	wrong = finish_caps(b, &b->caps);
+	wrong = finish_caps(b, &b->caps) ?: finish_in(b, option);
 	if (wrong)
 		return wrong;
 	*option = NULL;
 	if (p->devices == VSFQ_MAX_SECTIONS)
 		return "is one device too many: 64 is the limit";
 	d.caps = b->caps;
+	d.in = b->in;
 	p->device[p->devices++] = d;
 	start_section(b);
 	return NULL;

@@ -13,6 +13,7 @@ struct policy_builder {
 	policy_find_t *find;			/* see policy.h; or NULL */
 	struct vsfq_class_settings class;	/* that is being described */
 	struct vsfq_caps caps;			/* of this class or a device */
+	struct vsfq_caps in;			/* of what it receives */
 	struct vsfq_rule rule;
 	bool has_verdict;
 	bool has_class;

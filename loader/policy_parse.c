@@ -346,10 +346,13 @@ static int end(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
 	return 0;
 }
 
-#define CAPS(prefix)							\
+#define RATES(prefix)							\
 	CFG_STR_CB(prefix "rate", NULL, CFGF_NODEFAULT, read_value),	\
 	CFG_STR_CB(prefix "burst", NULL, CFGF_NODEFAULT, read_value),	\
-	CFG_STR_CB(prefix "packet-rate", NULL, CFGF_NODEFAULT, read_value), \
+	CFG_STR_CB(prefix "packet-rate", NULL, CFGF_NODEFAULT, read_value)
+
+#define CAPS(prefix)							\
+	RATES(prefix),							\
 	CFG_STR_CB(prefix "memory", NULL, CFGF_NODEFAULT, read_value),	\
 	CFG_STR_CB(prefix "connections", NULL, CFGF_NODEFAULT, read_value), \
 	CFG_STR_CB(prefix "connection-rate", NULL, CFGF_NODEFAULT, read_value)
@@ -366,6 +369,7 @@ static cfg_opt_t class_options[] = {
 
 static cfg_opt_t device_options[] = {
 	CAPS(""),
+	RATES("in-"),
 	CFG_END()
 };
 

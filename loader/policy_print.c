@@ -42,6 +42,7 @@ static void print_device(const struct vsfq_device_settings *d, FILE *file)
 	fprintf(file, "device \"%s%s\" {", d->name,
 		d->length < VSFQ_NAME_SIZE ? "*" : "");
 	print_caps("", &d->caps, file);
+	print_caps("in-", &d->in, file);
 	fprintf(file, " }\n");
 }
 

@@ -170,17 +170,23 @@ static void add_opens(json_t *class, const struct vsfq_class_stats *s)
 			    json_capped(s->capped, VSFQ_NR_CLASS_CAPS));
 }
 
+static void add_caps_of(json_t *object, const char *name,
+			const struct vsfq_caps *caps)
+{
+	json_t *those = json_object();
+
+	add_caps(those, caps);
+	if (json_object_size(those))
+		json_object_set(object, name, those);
+	json_decref(those);
+}
+
 static void add_settings(json_t *class, const struct vsfq_class_settings *s)
 {
-	json_t *group = json_object();
-
 	add_caps(class, &s->caps);
 	add_number(class, "priority", s->priority);
 	add_number(class, "limit", s->limit);
-	add_caps(group, &s->group);
-	if (json_object_size(group))
-		json_object_set(class, "group", group);
-	json_decref(group);
+	add_caps_of(class, "group", &s->group);
 }
 
 /* Also of one that the policy no longer has, while something waits in it. */
@@ -320,6 +326,7 @@ static void add_classifier(json_t *device, const struct classifier_stats *s)
 			    json_integer(s->device.untracked));
 	json_object_set_new(device, "unlogged",
 			    json_integer(s->device.unlogged));
+	json_object_set_new(device, "paused", json_integer(s->device.paused));
 	json_object_set_new(device, "connections",
 			    json_integer(s->device.opens.open));
 	json_object_set_new(device, "capped",
@@ -341,6 +348,7 @@ static void add_device_caps(json_t *device, const struct device *dev)
 		    strncmp(dev->port, d->name, d->length))
 			continue;
 		add_caps(device, &d->caps);
+		add_caps_of(device, "in", &d->in);
 		return;
 	}
 }

@@ -235,6 +235,8 @@ static void text_device(const json_t *device)
 	text_counters("  driver  ", json_object_get(device, "driver"));
 	text_refused(json_object_get(device, "refused"));
 	text_caps("  rate  ", device, number(device, "throttled"));
+	text_caps("  in    ", json_object_get(device, "in"),
+		  number(device, "paused"));
 	text_connections("  connections ", device);
 	text_limits("  limits  ", device);
 	json_array_foreach(json_object_get(device, "classes"), i, item)

@@ -67,6 +67,7 @@ FIGURES = [
     {"device": "v so\x1bck0", "port": "cid42", "guest": "web", "up": True,
      "attached": True, "throttled": 1, "rate": 2, "burst": 3, "packet_rate": 4,
      "memory": 88, "max_connections": 89, "connection_rate": 90,
+     "in": {"rate": 95, "burst": 96, "packet_rate": 97}, "paused": 98,
      "qdisc": {"kind": "vsfq", "bytes": 5, "packets": 6, "drops": 7, "qlen": 8,
                "backlog": 9},
      "sent": figures(10, 11, cost=12), "received": figures(13, 14, cost=15),
@@ -101,7 +102,7 @@ FIGURES = [
           "per_second": rates(82, 83, 84, 85)},
          {"local_cid": 86, "backlog": figures(0, 0, memory=0)}]},
     {"device": "vsock1", "port": "", "up": False, "attached": False,
-     "throttled": 87, "qdisc": {"kind": "pfifo"}}]
+     "throttled": 87, "paused": 99, "qdisc": {"kind": "pfifo"}}]
 TEXT = """\
 v?so?ck0 cid42 web up attached
   qdisc vsfq backlog 8 packets 9 bytes, dropped 7
@@ -110,6 +111,7 @@ v?so?ck0 cid42 web up attached
   driver   grants 21 dead 22
   refused 19 in, 20 out
   rate              2 bytes/s burst 3            4 packets/s throttled 1
+  in               95 bytes/s burst 96           97 packets/s throttled 98
   connections 16 refused connections 17 connection_rate 18
   limits   memory 88 connections 89 connection_rate 90
   class bulk priority 27
@@ -146,6 +148,7 @@ group_connections 41 group_connection_rate 42
 vsock1 down not attached
   qdisc pfifo backlog 0 packets 0 bytes, dropped 0
   rate   throttled 87
+  in     throttled 99
 """
 
 
@@ -185,7 +188,8 @@ class few { rate = 80001bps  burst = 70002  packet-rate = 3  connections = 4
 	group-packet-rate = 9  group-connections = 10  group-connection-rate = 11
 	group-memory = 70012  limit = 19  memory = 70020 }
 device "*" { rate = 13bps  burst = 70014  packet-rate = 15  connections = 16
-	connection-rate = 17  memory = 70018 }
+	connection-rate = 17  memory = 70018  in-rate = 70021bps
+	in-burst = 70022  in-packet-rate = 23 }
 """
 
 
@@ -219,6 +223,8 @@ def test_caps(t):
                             "priority": 6, "limit": 19}),
                      (few["group"], caps(7, 70008, 9, 10, 11, 70012)),
                      (shown, caps(13, 70014, 15, 16, 17, 70018)),
+                     (shown["in"], {"rate": 70021, "burst": 70022,
+                                    "packet_rate": 23}),
                      # What a class has that nobody gave a cap.
                      (shown["classes"][0], {"limit": 1000,
                                             "memory": 4 << 20})):

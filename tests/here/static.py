@@ -301,8 +301,9 @@ def json_names():
     source = "".join(text("loader/%s.c" % name) for name in (
         "report", "rate", "monitor", "finding", "policy_show", "log"))
     packed = "".join(re.findall(r"json_pack\((.*?)\);", source, re.S))
+    setters = r"(?:json_object_set\w*|add_number|add_caps_of)"
     return set(re.findall(r'"(\w+)"(?=[,)])', packed)) - {"unknown"} | set(
-        re.findall(r'(?:json_object_set\w*|add_number)\(\w+, "(\w+)"', source))
+        re.findall(setters + r'\(\w+, "(\w+)"', source))
 
 
 def test_manual_json(t):
@@ -344,6 +345,7 @@ LIMITS = {
     "VSFQ_LIMIT_DATAGRAMS": ("CLASSES", lambda n: "default is %d." % n),
     "VSFQ_MAX_SECTIONS": ("DEVICES", lambda n: "There may be %d." % n),
     "VSFQ_MAX_RATE": ("CAPS", lambda n: "to %dtbit." % (n * 8 // 10 ** 12)),
+    "VSFQ_MIN_IN_RATE": ("DEVICES", lambda n: "%dbps as the least" % n),
     "VSFQ_MIN_BURST": ("CAPS", lambda n: "from %d, the largest" % n),
     "VSFQ_MAX_BURST": ("CAPS", lambda n: "packet, to %dM;" % (n >> 20)),
     "VSFQ_MAX_PACKET_RATE": ("CAPS", lambda n: "from 1 to %d, with" % n),

@@ -23,7 +23,8 @@ group-connections = 1  group-connection-rate = 2 }
 class one { weight = 1  isolate = none  limit = 1000  memory = 4194304 }
 device "vhost-vsock3" { }
 device "vhost-vsock*" {  memory = 65536  rate = 1bps  burst = 65580  \
-packet-rate = 7  connections = 8  connection-rate = 9 }
+packet-rate = 7  connections = 8  connection-rate = 9  in-rate = 65580bps  \
+in-burst = 1073741824  in-packet-rate = 10 }
 device "*" {  connections = 100 }
 rule { direction = in  local-port = {22}  class = bulk }
 rule { type = {stream, dgram}  local-cid = 3-9  local-port = {0, 5-7}  \
