@@ -97,7 +97,7 @@ libbpf bpftool: $(BPFTOOL)	## from the kernel's source
 	storm-uml
 CHECK_PROGRAMS := $(addprefix build/,test_load test_match test_top fuzz_parse \
 	print_guests print_metrics print_rates print_show vshostile vsfault \
-	chance.bpf.o redirect.bpf.o shared.bpf.o)
+	chance.bpf.o late.bpf.o redirect.bpf.o shared.bpf.o)
 # Nothing can be built before the packages are there, whatever -j says.
 check demo: deps
 	@$(MAKE) --no-print-directory run-$@

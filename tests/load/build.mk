@@ -17,7 +17,7 @@ build/vsload: $(VSLOAD_OBJS)
 build/test_load: $(addprefix build/load/,test_load.o pattern.o stats.o)
 	$(CC) $(VSLOAD_CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka
 
-$(addprefix build/,chance.bpf.o redirect.bpf.o shared.bpf.o): build/%.bpf.o: \
+$(addprefix build/,chance.bpf.o late.bpf.o redirect.bpf.o shared.bpf.o): build/%.bpf.o: \
 		tests/load/%.bpf.c | $(LIBBPF)/libbpf.a
 	@mkdir -p $(@D)
 	$(BPF_CLANG) $(BPF_CFLAGS) -c -o $@ $< \

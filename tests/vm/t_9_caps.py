@@ -8,7 +8,7 @@ import json
 import time
 
 from bed import PATIENCE
-from load import HOST_DEV, attach_all
+from load import GUEST_DEV, HOST_DEV, attach_all
 
 BED = "pair"
 
@@ -27,25 +27,27 @@ rule { type = stream  remote-port = %d  class = free }
 """ % (STREAM, DGRAM, FREE)
 
 
-def replace(t, policy):
-    t.host("cat > /run/caps.conf <<'EOF'\n%s\nEOF\n%s apply /run/caps.conf" %
-           (policy, VSFQ))
+def replace(t, policy, vm=None):
+    t.run(vm or t.bed.host, "cat > /run/caps.conf <<'EOF'\n%s\nEOF\n"
+          "%s apply /run/caps.conf" % (policy, VSFQ))
 
 
-def apply(t, policy):
-    """A policy for the host, which is attached."""
-    t.cleanup(t.bed.host, "ip link set %s down; %s policy clear; "
-              "%s detach all" % (HOST_DEV, VSFQ, VSFQ))
-    replace(t, policy)
-    attach_all(t, t.bed.host)
+def apply(t, policy, vm=None):
+    """A policy for the host, or the guest, which is attached."""
+    vm = vm or t.bed.host
+    t.cleanup(vm, "ip link set %s down; %s policy clear; %s detach all" %
+              (HOST_DEV if vm == t.bed.host else GUEST_DEV, VSFQ, VSFQ))
+    replace(t, policy, vm)
+    attach_all(t, vm)
 
 
-def served(t, unit):
-    """What each class has sent, and between which two moments that was."""
-    output = t.host("read from rest < /proc/uptime; %s -j show; "
-                    "read to rest < /proc/uptime; echo \"$from $to\"" % VSFQ)
+def figures(t, vm, way, unit):
+    """What each class has sent or received, and between which two moments
+    that was."""
+    output = t.run(vm, "read from rest < /proc/uptime; %s -j show; "
+                   "read to rest < /proc/uptime; echo \"$from $to\"" % VSFQ)
     report, moments = output.rstrip().rsplit("\n", 1)
-    return ({c["name"]: c["served"][unit]
+    return ({c["name"]: c[way][unit]
              for c in json.loads(report)[0]["classes"]},
             [float(moment) for moment in moments.split()])
 
@@ -64,18 +66,23 @@ def windows(shows):
             yield show, shortest, longest
 
 
-def measure(t, *commands, unit="bytes", rate=RATE, **loads):
+def measure(t, *commands, unit="bytes", rate=RATE, ends=None, **loads):
     """Start what shall send, by class; return bytes per second of each, at
     least and at most. With commands each load is started once for each of them,
-    which comes first."""
-    jobs = [t.start(t.bed.host, "bash -c '%sexec build/vsload client "
-                    "--cid 42 --duration 600 %s'" % (command, load), limit=700)
+    which comes first. Ends are who sends and who counts, the host twice unless
+    they are given."""
+    sender, counter = ends or (t.bed.host, t.bed.host)
+    way = "served" if counter == sender else "received"
+    cid = 42 if sender == t.bed.host else 2
+    jobs = [t.start(sender, "bash -c '%sexec build/vsload client "
+                    "--cid %d --duration 600 %s'" % (command, cid, load),
+                    limit=700)
             for load in loads.values() for command in commands or [""]]
-    idle, _ = served(t, unit)
+    idle, _ = figures(t, counter, way, unit)
     shows, found = [], None
     while not found:
         time.sleep(1)
-        shows.append(served(t, unit))
+        shows.append(figures(t, counter, way, unit))
         if any(shows[0][0][name] <= idle[name] + rate for name in loads):
             shows.clear()
         t.check(not any(job.done.is_set() for job in jobs),
@@ -152,6 +159,71 @@ def test_other_rates(t):
             "the rate of the device")
     near(t, "device", RATE, lambda: measure(t, free=stream % FREE,
                                             slow=stream % STREAM))
+
+
+def paused(t, vm, dev):
+    """After how many packets the driver was told to receive no other."""
+    return int(t.run(vm, "ethtool -S %s | sed -n 's/^ *ingress_paused: //p'" %
+                     dev))
+
+
+def test_in_rate(t):
+    """A host caps what a guest sends, whatever that is; without the cap it goes
+    as fast as it can."""
+    before = paused(t, t.bed.host, HOST_DEV)
+    ends = t.bed.guest, t.bed.host
+    stream = "--port %d --streams 1" % STREAM
+    flood = "--port %d --dgram-flood 1 --dgram-size " % DGRAM
+    for port in STREAM, DGRAM:
+        t.serve(t.bed.host, port)
+    apply(t, 'device "cid42" { in-rate = 4mbps }')
+    near(t, "both", RATE, lambda: measure(t, ends=ends, stream=stream,
+                                          dgram=flood + "16384"))
+    replace(t, 'device "cid42" { in-packet-rate = 400 }')
+    near(t, "packets", 400, lambda: measure(
+        t, ends=ends, unit="packets", rate=400, dgram=flood + "64"))
+    count = paused(t, t.bed.host, HOST_DEV)
+    told = json.loads(t.host(VSFQ + " -j show"))[0]["paused"]
+    t.check(100 < count - before <= told, "paused %d times, told %d times" %
+            (count - before, told))
+    t.host(VSFQ + " policy clear")
+    have = measure(t, ends=ends, stream=stream)["stream"]
+    t.check(have[0] > 2 * RATE, "%r without a rate" % have)
+    t.equal(paused(t, t.bed.host, HOST_DEV), count, "pauses in the end")
+
+
+def test_in_rate_guest(t):
+    """So does a guest what its host sends; emulated in an emulated host, its
+    timers are late by more than the default burst."""
+    t.serve(t.bed.guest, STREAM)
+    apply(t, "device \"%s\" { in-rate = 4mbps  in-burst = 1M }" % GUEST_DEV,
+          t.bed.guest)
+    near(t, "stream", RATE, lambda: measure(
+        t, ends=(t.bed.host, t.bed.guest),
+        stream="--port %d --streams 1" % STREAM))
+
+
+def test_late_hook(t):
+    """No program hangs the other side: each packet gets through after a second,
+    and once it is gone all is as before."""
+    for sender, receiver, cid, dev in (
+            (t.bed.guest, t.bed.host, 2, HOST_DEV),
+            (t.bed.host, t.bed.guest, 42, GUEST_DEV)):
+        t.run(receiver, "ip link set {0} up && tc qdisc add dev {0} clsact && "
+              "tc filter add dev {0} ingress bpf da obj build/late.bpf.o "
+              "sec tc".format(dev))
+        t.cleanup(receiver, "tc qdisc del dev {0} clsact; "
+                  "ip link set {0} down".format(dev))
+        t.serve(receiver, STREAM)
+        before = paused(t, receiver, dev)
+        client = "build/vsload client --cid %d --port %d --streams 1" % (
+            cid, STREAM)
+        t.run(sender, client + " --duration 2", limit=200)
+        t.run(receiver, "tc qdisc del dev %s clsact" % dev)
+        late = paused(t, receiver, dev)
+        t.check(late >= before + 3, "%d packets were late" % (late - before))
+        t.run(sender, client + " --duration 2")
+        t.equal(paused(t, receiver, dev), late, "late without the program")
 
 
 # Caps of a class and of its device, and what counts that one was reached.
