@@ -8,7 +8,8 @@
 BPF_CLANG ?= clang-19
 BPF_CFLAGS := -g -O2 -Wall -Werror -target bpf -mcpu=v3 \
 	-D__TARGET_ARCH_x86 -I. -isystem $(LIBBPF)/usr/include
-BPF_OBJS := $(addprefix build/,vsfq.bpf.o classify.bpf.o connect.bpf.o)
+BPF_OBJS := $(addprefix build/,vsfq.bpf.o classify.bpf.o connect.bpf.o \
+	cgroup.bpf.o)
 
 build/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) vmlinux.h | $(LIBBPF)/libbpf.a
 	@mkdir -p $(@D)

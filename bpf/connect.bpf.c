@@ -122,7 +122,7 @@ static __always_inline bool sock_in(void *of, const struct vsfq_cgroup *c)
 					      sk_cgrp_data.cgroup);
 	struct cgroup **ancestors, *ancestor = NULL;
 
-	if (!cgroup || c->level > BPF_CORE_READ(cgroup, level))
+	if (!c->id || !cgroup || c->level > BPF_CORE_READ(cgroup, level))
 		return false;
 	ancestors = (void *)cgroup +
 		    bpf_core_field_offset(struct cgroup, ancestors);

@@ -6,12 +6,16 @@
 #include "policy.bpf.h"
 #include "match.h"
 
-/* In the cgroup or below it. What arrives has no socket, and is in none. */
+/*
+ * In the cgroup or below it. What arrives has no socket, and is in none; at a
+ * level that its owner does not have the helper returns 0.
+ */
 static __always_inline bool skb_in(void *of, const struct vsfq_cgroup *c)
 {
 	struct __sk_buff *skb = of;
 
-	return skb->sk && bpf_skb_ancestor_cgroup_id(skb, c->level) == c->id;
+	return c->id && skb->sk &&
+	       bpf_skb_ancestor_cgroup_id(skb, c->level) == c->id;
 }
 
 /* See match_rules(). */

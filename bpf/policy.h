@@ -66,7 +66,7 @@ struct vsfq_rule {
 };
 
 struct vsfq_cgroup {
-	__u64 id;
+	__u64 id;			/* 0: it is not there */
 	__u32 level;			/* the root's is 0 */
 	__u32 unused;
 	char path[VSFQ_CGROUP_SIZE];	/* below the mount point */

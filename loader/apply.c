@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "classifier.h"
 #include "confirm.h"
 #include "connect.h"
@@ -28,15 +29,47 @@ static int print_change(const struct options *opt, const char *path,
 			      reason(err)) : EXIT_DONE;
 }
 
+/* What nobody needs with the policy that is in force now, if any. */
+static void forget(void)
+{
+	cgroup_forget();
+	policy_map_forget();
+	pins_cleanup();
+}
+
+/* No error: a service may start later. But it may be a slip of the pen, too. */
+static void note_missing(const struct vsfq_policy *p)
+{
+	const struct vsfq_cgroup *c;
+
+	for (c = p->cgroup; c < p->cgroup + VSFQ_MAX_CGROUPS && *c->path; c++)
+		if (!c->id)
+			fprintf(stderr, "vsfq: cgroup \"%s\" is not there: its rules match nothing until it is\n",
+				c->path);
+}
+
+/* Where the kernel refuses, all its cgroups are there: then without it. */
+static int watch(const struct options *opt, const char *path,
+		 const struct vsfq_policy *new)
+{
+	int err = cgroup_watch(new);
+
+	if (!err || cgroup_can_watch())
+		return EXIT_DONE;
+	forget();
+	return complain(opt, "cannot apply \"%s\": %s", path, reason(err));
+}
+
 static int write_policy(const struct options *opt, const char *path,
 			struct vsfq_policy *new)
 {
 	int err = policy_map_write(new);
 
-	if (!err)
+	if (!err) {
+		note_missing(new);
 		return EXIT_DONE;
-	policy_map_forget();
-	pins_cleanup();
+	}
+	forget();
 	return complain(opt, "cannot apply \"%s\": %s", path, reason(err));
 }
 
@@ -45,10 +78,8 @@ static int roll_back(const struct options *opt, int kept, __u64 generation)
 	int err, lock = pins_lock();
 
 	err = policy_map_restore(kept, generation);
-	if (!err && kept < 0) {
-		policy_map_forget();
-		pins_cleanup();
-	}
+	if (!err)
+		forget();
 	close(lock);
 	if (err == -ESTALE)
 		return complain(opt, "not confirmed, but a policy was applied or cleared meanwhile: nothing is rolled back");
@@ -125,10 +156,10 @@ static int end_connections(const struct options *opt, const char *path,
  * Who applies a policy that somebody else has yet to confirm wants it to stay:
  * as another one, of its own generation, it is not rolled back.
  */
-static bool is_done(const struct vsfq_policy *new,
-		    const struct vsfq_policy *old)
+static bool is_done(const struct vsfq_policy *new, struct vsfq_policy *old)
 {
-	return policy_same(new, old) && !policy_map_pending(old->generation);
+	return policy_same(new, old) && !policy_map_pending(old->generation) &&
+	       !policy_find_again(old);
 }
 
 /* No error: it may be on its way, and whoever made the exception knows. */
@@ -152,10 +183,14 @@ static int change(const struct options *opt, const char *path,
 {
 	int ret = EXIT_DONE;
 
-	if (!done && opt->confirm)
+	if (done)
+		note_missing(new);
+	else if (opt->confirm)
 		ret = write_and_confirm(opt, path, new, lock);
-	else if (!done)
+	else
 		ret = write_policy(opt, path, new);
+	if (ret == EXIT_DONE)
+		forget();
 	if (ret == EXIT_DONE && opt->strict)
 		ret = end_connections(opt, path, new);
 	if (ret == EXIT_DONE)
@@ -202,11 +237,15 @@ int command_apply(const struct options *opt, char **arguments)
 		return complain(opt, "cannot apply \"%s\": the policy in force waits to be confirmed (try: without -C)",
 				path);
 	policy_keep_classes(&new, &old);
-	if (opt->dry_run)
+	if (opt->dry_run) {
+		note_missing(&new);
 		return print_change(opt, path, in_force ? &old : NULL, &new);
+	}
 	err = refresh_devices();
 	if (err)
 		return complain(opt, "cannot look what the devices are now: %s",
 				reason(err));
+	if (watch(opt, path, &new) != EXIT_DONE)
+		return EXIT_FAILED;
 	return change(opt, path, &new, in_force && is_done(&new, &old), lock);
 }

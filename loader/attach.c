@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cgroup.h"
 #include "choose.h"
 #include "classifier.h"
 #include "connect.h"
@@ -130,6 +131,7 @@ int command_attach(const struct options *opt, char **arguments)
 		sched_is_registered() ? SCHED_BEFORE :
 		sched_register(opt->overhead ?: VSFQ_OVERHEAD);
 	err = sched < 0 ? sched : connect_attach();
+	cgroup_refresh();
 	ret = err ? complain(opt, "cannot attach \"%s\": %s", arguments[0],
 			     why(err)) : attach_devices(opt, &list);
 	/* The qdiscs that were there, and those that were made now. */

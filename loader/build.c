@@ -16,9 +16,14 @@ static __u64 hash(__u64 value, const void *data, size_t size)
 	return value;
 }
 
+__u64 build_with(const void *elf, size_t size, const __u32 *maps, int count)
+{
+	return hash(hash(FNV_BASIS, elf, size), maps, count * sizeof(*maps));
+}
+
 __u64 build_of(const void *elf, size_t size)
 {
 	__u32 maps[] = { policy_map_number(), events_number() };
 
-	return hash(hash(FNV_BASIS, elf, size), maps, sizeof(maps));
+	return build_with(elf, size, maps, 2);
 }

@@ -14,4 +14,7 @@
 /* Of this object file, and the maps that are pinned now. */
 __u64 build_of(const void *elf, size_t size);
 
+/* And these, by their numbers, where not all of them are shared. */
+__u64 build_with(const void *elf, size_t size, const __u32 *maps, int count);
+
 #endif

@@ -16,7 +16,7 @@ $(LOADER_UAPI): build/uapi/linux/%.h: | $(LIBBPF)/libbpf.a
 	cp $(KERNEL_TREE)/tools/include/uapi/linux/$*.h $@
 
 build/loader/%.o: loader/%.c | $(LOADER_UAPI) build/vsfq.skel.h \
-		build/classify.skel.h build/connect.skel.h
+		build/classify.skel.h build/connect.skel.h build/cgroup.skel.h
 	@mkdir -p $(@D)
 	$(CC) $(LOADER_CFLAGS) $(CFLAGS) -c -o $@ $<
 

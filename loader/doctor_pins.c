@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "classifier.h"
 #include "connect.h"
 #include "doctor.h"
@@ -16,11 +17,10 @@
 #include "sched.h"
 
 #define ABOUT	"policy"
-#define SLICE	".slice"
 #define SYSTEMD	"/run/systemd/system"	/* there if it runs */
 #define WANTED	"sysinit.target.wants/vsfq.service"
 
-/* The text is good and the cgroups are there. */
+/* The text is good, and the cgroups are there or can be waited for. */
 static bool read_file(json_t *findings, struct vsfq_policy *policy)
 {
 	static struct policy_error error;
@@ -33,21 +33,50 @@ static bool read_file(json_t *findings, struct vsfq_policy *policy)
 	return false;
 }
 
-/* One that is missing when the machine starts has the whole file refused. */
+/* Of a service that is not running, or a slip of the pen. */
 static void look_at_cgroups(json_t *findings, const struct vsfq_policy *file)
 {
-	const struct vsfq_cgroup *c;
-	size_t length;
+	const struct vsfq_cgroup *c = file->cgroup;
 
-	for (c = file->cgroup; c < file->cgroup + VSFQ_MAX_CGROUPS; c++) {
-		length = strlen(c->path);
-		if (length <= 1 || (length > strlen(SLICE) &&
-		    !strcmp(c->path + length - strlen(SLICE), SLICE)))
+	for (; c < file->cgroup + VSFQ_MAX_CGROUPS && *c->path; c++) {
+		if (c->id)
 			continue;
 		finding_add(findings, FINDING_WARNING, ABOUT,
-			    "\"%s\" is no slice: at boot %s is refused if it is not there yet",
-			    c->path, POLICY_FILE);
-		finding_fix(findings, "a slice for it, see vsfq(7)");
+			    "cgroup \"%s\" is not there: its rules match nothing until it is",
+			    c->path);
+		finding_fix(findings, "ls %s", POLICY_CGROUPS);
+	}
+}
+
+/* Is a policy that names some told of cgroups that are made? */
+static void look_at_watch(json_t *findings)
+{
+	if (cgroup_is_current()) {
+		finding_add(findings, FINDING_OK, ABOUT,
+			    "told of new cgroups by this version of vsfq");
+		return;
+	}
+	if (pins_exist(PINS_CGROUP)) {
+		finding_add(findings, FINDING_WARNING, ABOUT,
+			    "told of new cgroups by another version of vsfq");
+		finding_fix(findings, "vsfq apply");
+		return;
+	}
+	finding_add(findings, FINDING_WARNING, ABOUT,
+		    "not told of new cgroups: one that is made again is another to it");
+	finding_fix(findings, "vsfq -v apply, which says why");
+}
+
+static void look_at_cgroups_in_force(json_t *findings,
+				     struct vsfq_policy *current)
+{
+	if (!policy_has_cgroups(current))
+		return;
+	look_at_watch(findings);
+	if (policy_find_again(current)) {
+		finding_add(findings, FINDING_WARNING, ABOUT,
+			    "a cgroup was made that it was not told of");
+		finding_fix(findings, "vsfq apply");
 	}
 }
 
@@ -116,6 +145,7 @@ static void look_at_policy(json_t *findings)
 		finding_add(findings, FINDING_OK, ABOUT,
 			    "none is in force: everything passes");
 	compare(findings, &policy);
+	look_at_cgroups_in_force(findings, &policy);
 	if (ret)
 		look_at_boot(findings);
 }

@@ -5,6 +5,7 @@
  *	/sys/fs/bpf/vsfq/@qdisc/	the qdisc: its registration (link), its
  *					programs, the map "queues"
  *	/sys/fs/bpf/vsfq/@policy/	the policy in force, see policy_map.h
+ *	/sys/fs/bpf/vsfq/@cgroup/	what tells it of cgroups, see cgroup.h
  *	/sys/fs/bpf/vsfq/@events/	the ring of events, see events.h
  *	/sys/fs/bpf/vsfq/DEV/		the classifier of a device: its two
  *					attachments, programs and maps; for

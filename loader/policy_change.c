@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <bpf/bpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/magic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
+#include "cgroup.h"
 #include "policy.h"
 #include "policy_build.h"
 #include "policy_change.h"
@@ -22,10 +27,9 @@ static bool is_cgroup2(const char *path)
 	return !statfs(path, &fs) && fs.f_type == CGROUP2_SUPER_MAGIC;
 }
 
-/* The number of its directory is what the kernel calls a cgroup's id. */
-const char *policy_find_cgroup(struct vsfq_cgroup *cgroup)
+/* Why no path can be found, or NULL. */
+static const char *no_cgroups(void)
 {
-	char path[sizeof(POLICY_CGROUPS) + VSFQ_CGROUP_SIZE];
 	struct stat st;
 
 	if (!is_cgroup2(POLICY_CGROUPS))
@@ -34,11 +38,75 @@ const char *policy_find_cgroup(struct vsfq_cgroup *cgroup)
 	/* The kernel counts levels from its own root. */
 	if (stat(POLICY_CGROUPS, &st) || st.st_ino != ROOT_CGROUP)
 		return "is no cgroup to be found: those of a cgroup namespace are not the machine's";
-	snprintf(path, sizeof(path), "%s%s", POLICY_CGROUPS, cgroup->path);
-	if (!is_cgroup2(path) || stat(path, &st) || !S_ISDIR(st.st_mode))
-		return "is no cgroup that is there";
-	cgroup->id = st.st_ino;
 	return NULL;
+}
+
+/* The number of its directory is what the kernel calls a cgroup's id. */
+static __u64 find_id(const char *cgroup)
+{
+	char path[sizeof(POLICY_CGROUPS) + VSFQ_CGROUP_SIZE];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s%s", POLICY_CGROUPS, cgroup);
+	return is_cgroup2(path) && !stat(path, &st) && S_ISDIR(st.st_mode) ?
+	       st.st_ino : 0;
+}
+
+/* Why one that is not there cannot be waited for, or NULL. */
+static const char *no_watch(void)
+{
+	int err = cgroup_can_watch();
+
+	if (!err)
+		return NULL;
+	return err == -EPERM ?
+	       "is no cgroup that is there, and to wait for it needs CAP_BPF and CAP_PERFMON (try: root)" :
+	       "is no cgroup that is there, and this kernel cannot tell when it is made (CONFIG_BPF_EVENTS)";
+}
+
+const char *policy_find_cgroup(struct vsfq_cgroup *cgroup)
+{
+	const char *wrong = no_cgroups();
+
+	if (wrong)
+		return wrong;
+	cgroup->id = find_id(cgroup->path);
+	return cgroup->id ? NULL : no_watch();
+}
+
+bool policy_has_cgroups(const struct vsfq_policy *policy)
+{
+	return *policy->cgroup[0].path;
+}
+
+/*
+ * One that is being made is not visible yet when what watches has seen it. Who
+ * asks what is attached to a cgroup waits for the lock of who makes one.
+ */
+static void wait_for_mkdir(void)
+{
+	int fd = open(POLICY_CGROUPS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	__u32 count = 0;
+
+	bpf_prog_query(fd, BPF_CGROUP_INET_EGRESS, 0, NULL, NULL, &count);
+	close(fd);
+}
+
+bool policy_find_again(struct vsfq_policy *policy)
+{
+	struct vsfq_cgroup *c = policy->cgroup;
+	bool another = false;
+	__u64 id;
+
+	if (!policy_has_cgroups(policy) || no_cgroups())
+		return false;
+	wait_for_mkdir();
+	for (; c < policy->cgroup + VSFQ_MAX_CGROUPS && *c->path; c++) {
+		id = find_id(c->path);
+		another |= id && id != c->id;
+		c->id = id;
+	}
+	return another;
 }
 
 /* A number that neither has, or else one that only the old policy has. */
@@ -77,14 +145,26 @@ void policy_keep_classes(struct vsfq_policy *p, const struct vsfq_policy *old)
 			p->rule[i].class = number[p->rule[i].class];
 }
 
+static bool same_part(const struct vsfq_policy *one,
+		      const struct vsfq_policy *other, size_t from, size_t to)
+{
+	return !memcmp((const char *)one + from, (const char *)other + from,
+		       to - from);
+}
+
 bool policy_same(const struct vsfq_policy *one,
 		 const struct vsfq_policy *other)
 {
-	size_t generation = sizeof(one->generation);
+	int i;
 
-	return !memcmp((const char *)one + generation,
-		       (const char *)other + generation,
-		       sizeof(*one) - generation);
+	/* All else about a cgroup follows from its path. */
+	for (i = 0; i < VSFQ_MAX_CGROUPS; i++)
+		if (strcmp(one->cgroup[i].path, other->cgroup[i].path))
+			return false;
+	return same_part(one, other, sizeof(one->generation),
+			 offsetof(struct vsfq_policy, cgroup)) &&
+	       same_part(one, other, offsetof(struct vsfq_policy, rule),
+			 sizeof(*one));
 }
 
 struct lines {

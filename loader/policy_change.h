@@ -12,6 +12,14 @@
 /* For policy_parse(): as it is on this machine. */
 policy_find_t policy_find_cgroup;
 
+bool policy_has_cgroups(const struct vsfq_policy *policy);
+
+/*
+ * Give its cgroups the ids that they have now, 0 if they are not there. Returns
+ * whether one is another than it was.
+ */
+bool policy_find_again(struct vsfq_policy *policy);
+
 /*
  * Classes are numbers to the kernel, and packets are queued under them: give
  * each class the number that it has in the old policy, or one that is free.
@@ -19,6 +27,7 @@ policy_find_t policy_find_cgroup;
 void policy_keep_classes(struct vsfq_policy *policy,
 			 const struct vsfq_policy *old);
 
+/* Whatever its cgroups are now. */
 bool policy_same(const struct vsfq_policy *one,
 		 const struct vsfq_policy *other);
 

@@ -10,12 +10,14 @@
 #include <unistd.h>
 
 #include "pins.h"
+#include "policy_change.h"
 #include "policy_map.h"
 
 #define PINS_POLICY	"@policy"
 #define MAP		"policy"
 #define CURRENT		"current"
 #define GENERATION_SHIFT 16
+#define TRIES		8	/* of which nearly always the first is enough */
 #define NEXT		"next"	/* about to be current, or what a kill left */
 
 static int open_pin(const char *object)
@@ -252,7 +254,7 @@ static int put(int outer, int inner)
 	return rename_pin(NEXT, CURRENT);
 }
 
-static int write_policy(int outer, struct vsfq_policy *policy)
+static int write_once(int outer, struct vsfq_policy *policy)
 {
 	int err, inner = new_inner();
 	__u32 zero = 0;
@@ -264,6 +266,20 @@ static int write_policy(int outer, struct vsfq_policy *policy)
 	err = bpf_map_update_elem(inner, &zero, policy, BPF_ANY) ?:
 	      put(outer, inner);
 	close(inner);
+	return err;
+}
+
+/*
+ * A cgroup that was made since it was looked for, and before this policy was in
+ * force, nobody has told it of. From then on it is told, see bpf/cgroup.bpf.c.
+ */
+static int write_policy(int outer, struct vsfq_policy *policy)
+{
+	int err, tries = TRIES;
+
+	do
+		err = write_once(outer, policy);
+	while (!err && policy_find_again(policy) && --tries);
 	return err;
 }
 
@@ -311,6 +327,18 @@ int policy_map_keep(void)
 	return err ?: release(outer, locked, keep(outer));
 }
 
+/* Nor was it told of what was made while it was not in force. */
+static int put_back(int outer, int kept)
+{
+	static struct vsfq_policy policy;
+	int err = put(outer, kept);
+
+	if (err || read_in_force(outer, &policy) <= 0 ||
+	    !policy_find_again(&policy))
+		return err;
+	return write_policy(outer, &policy);
+}
+
 static int restore(int outer, int kept, __u64 generation)
 {
 	static struct vsfq_policy current;
@@ -321,7 +349,7 @@ static int restore(int outer, int kept, __u64 generation)
 	if (ret <= 0 || current.generation != generation)
 		return -ESTALE;
 	tidy(outer);
-	return kept < 0 ? clear(outer) : put(outer, kept);
+	return kept < 0 ? clear(outer) : put_back(outer, kept);
 }
 
 int policy_map_restore(int kept, __u64 generation)

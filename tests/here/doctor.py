@@ -147,7 +147,8 @@ def test_policy(t):
         output = p.run(OWN_FILES, "echo rubbish > " + conf, "vsfq doctor")
         finds(t, output, "problem", about, conf + ":1:", "vsfq apply")
         output = p.run(OWN_FILES, "echo 'rule { direction = out cgroup = /no "
-                       "verdict = drop }' > " + conf, "vsfq doctor")
+                       "verdict = drop }' > " + conf,
+                       "mount -t tmpfs none /sys/fs/cgroup; vsfq doctor")
         finds(t, output, "problem", about, conf + ':1:33: "/no" is no cgroup')
 
 
@@ -175,24 +176,25 @@ def test_boot(t):
                     "warnings after %s" % steps)
 
 
-def test_no_slice(t):
-    """A cgroup that need not be there when the machine starts."""
+def test_missing_cgroup(t):
+    """One that is not there, or not there yet."""
     with with_one(t) as p:
-        groups = "/", "/vsfqtest.slice", "/vsfqtest.slice/a.service", "/vsfqtest"
+        groups = "/", "/vsfqtest.slice", "/vsfqtest.slice/a.service", "/vsfqtes"
         p.write("cgroups", "".join(
             "rule { direction = out cgroup = %s verdict = drop }\n" % group
             for group in groups))
         output = p.run(
             "mount -t cgroup2 none /sys/fs/cgroup || exit 77",
-            "mount -t tmpfs none /etc; mkdir /etc/vsfq; cd /sys/fs/cgroup",
-            "mkdir -p vsfqtest vsfqtest.slice/a.service || exit 77",
-            "cp %s/cgroups /etc/vsfq/vsfq.conf; vsfq apply; vsfq doctor" % p.top,
-            "rmdir vsfqtest vsfqtest.slice/a.service vsfqtest.slice")
+            OWN_FILES, "cp cgroups /etc/vsfq/vsfq.conf",
+            "mkdir /sys/fs/cgroup/vsfqtest.slice || exit 77; vsfq doctor",
+            "rmdir /sys/fs/cgroup/vsfqtest.slice")
+    if "cannot tell when" in output:
+        t.skip("this machine cannot tell when a cgroup is made")
     said = [rest for rest in findings(output)["warning", "policy"]
-            if "slice:" in rest]
-    t.equal(said, ['"%s" is no slice: at boot /etc/vsfq/vsfq.conf is refused '
-                   "if it is not there yet (try: a slice for it, see vsfq(7))" %
-                   group for group in groups[2:]], "warnings")
+            if "not there" in rest]
+    t.equal(said, ['cgroup "%s" is not there: its rules match nothing until it '
+                   "is (try: ls /sys/fs/cgroup)" % group
+                   for group in groups[2:]], "warnings")
 
 
 def test_device(t):

@@ -322,9 +322,8 @@ def test_backslash_in_force(t):
             r"cd /sys/fs/cgroup; mkdir 'vsfq\x2dtest' || exit 77; cd " + p.top,
             "vsfq apply odd; vsfq policy show > shown; grep -o '\"/.*\"' shown",
             "vsfq apply -n shown; vsfq apply shown; echo $?",
-            r"rmdir '/sys/fs/cgroup/vsfq\x2dtest'; vsfq apply shown")
-    t.equal(output, '"/vsfq\\\\x2dtest"\n0\nvsfq: shown:5:35: "/vsfq\\x2dtest" '
-            "is no cgroup that is there\n", "output")
+            r"rmdir '/sys/fs/cgroup/vsfq\x2dtest'")
+    t.equal(output, '"/vsfq\\\\x2dtest"\n0\n', "output")
 
 
 def test_no_cgroups(t):
@@ -445,11 +444,6 @@ def test_nothing_in_force(t):
             (DONE, "# no policy is in force\n"), "what is shown")
     t.equal(json.loads(t.machine(VSFQ + " -j policy show")[1]),
             {"policy": None}, "as JSON")
-    with tempfile.NamedTemporaryFile("w") as f:
-        f.write(POLICY.replace("/a b/c", "/no such cgroup"))
-        f.flush()
-        complains(t, VSFQ, "apply " + f.name, FAILED,
-                  'vsfq: %s:13:35: "/no such cgroup" is no cgroup' % f.name)
 
 
 def test_match(t):

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <bpf/libbpf.h>
+#include <errno.h>
+
+#include "build.h"
+#include "cgroup.h"
+#include "cgroup.skel.h"
+#include "pins.h"
+#include "policy_change.h"
+#include "policy_map.h"
+
+#define LINK	"link"
+
+static int try(void)
+{
+	struct cgroup *skel = cgroup__open_and_load();
+	int err = skel ? cgroup__attach(skel) : -errno;
+
+	cgroup__destroy(skel);
+	return err;
+}
+
+int cgroup_can_watch(void)
+{
+	static bool known;
+	static int err;
+
+	if (!known)
+		err = try();
+	known = true;
+	return err;
+}
+
+static int pin_all(const char *staged, struct cgroup *skel)
+{
+	char path[PATH_MAX];
+
+	return pins_add(staged, skel->obj) ?:
+	       bpf_link__pin(skel->links.vsfq_mkdir,
+			     pins_path(path, staged, LINK));
+}
+
+static int pin(struct cgroup *skel)
+{
+	const char *staged;
+	int err;
+
+	err = pins_stage(&staged);
+	if (err)
+		return err;
+	err = pin_all(staged, skel) ?: pins_commit(staged, PINS_CGROUP);
+	if (err)
+		pins_remove(staged);
+	return err;
+}
+
+/* Of the maps that all share it has one: events may come and go. */
+static __u64 our_build(void)
+{
+	__u32 map = policy_map_number();
+	const void *elf;
+	size_t size;
+
+	elf = cgroup__elf_bytes(&size);
+	return build_with(elf, size, &map, 1);
+}
+
+static struct cgroup *open_skeleton(void)
+{
+	struct cgroup *skel = cgroup__open();
+
+	if (!skel)
+		return NULL;
+	skel->rodata->build = our_build();
+	return skel;
+}
+
+static bool is_whole(const struct cgroup *skel)
+{
+	return pins_same(PINS_CGROUP, skel->maps.rodata) &&
+	       pins_whole(PINS_CGROUP, skel->obj) &&
+	       pins_has(PINS_CGROUP, LINK);
+}
+
+/* For a moment there are two of them, which write the same. */
+static int attach(struct cgroup *skel)
+{
+	int err = policy_map_share(skel->maps.policy);
+
+	if (err)
+		return err;
+	/* This map may have been made just now. */
+	skel->rodata->build = our_build();
+	return cgroup__load(skel) ?: cgroup__attach(skel) ?: pin(skel);
+}
+
+int cgroup_watch(const struct vsfq_policy *policy)
+{
+	struct cgroup *skel;
+	int err = 0;
+
+	if (!policy_has_cgroups(policy))
+		return 0;
+	skel = open_skeleton();
+	if (!skel)
+		return -errno;
+	if (!is_whole(skel))
+		err = attach(skel);
+	cgroup__destroy(skel);
+	return err;
+}
+
+void cgroup_refresh(void)
+{
+	static struct vsfq_policy policy;
+
+	if (policy_map_read(&policy) > 0)
+		cgroup_watch(&policy);
+}
+
+void cgroup_forget(void)
+{
+	static struct vsfq_policy policy;
+	int in_force = policy_map_read(&policy);
+
+	if (!in_force || (in_force > 0 && !policy_has_cgroups(&policy)))
+		pins_remove(PINS_CGROUP);
+}
+
+bool cgroup_is_current(void)
+{
+	struct cgroup *skel = open_skeleton();
+	bool whole = skel && is_whole(skel);
+
+	cgroup__destroy(skel);
+	return whole;
+}
