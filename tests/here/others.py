@@ -17,7 +17,7 @@ def test_detach_refused(t):
 
 
 def test_attach_refused(t):
-    """It alone asks for CAP_PERFMON."""
+    """It asks for CAP_PERFMON as well."""
     needs_tun(t)
     with with_one(t) as p:
         output = p.run(
