@@ -1053,7 +1053,7 @@ static __always_inline __u32 serve_fresh(struct vsfq_queue *q,
 	    g->deficit > -borrow &&
 	    (!caps || !meter_at(&g->meter, caps, false))) {
 		charge(f, g, caps, slot);
-		return slot_pop(c, i);
+		return i;
 	}
 	list_pop(&c->fresh, flow_at, next_fresh);
 	f->on_fresh = false;
@@ -1085,7 +1085,7 @@ static __always_inline __u32 serve_flow(struct vsfq_queue *q,
 		return 0;
 	}
 	charge(f, g, caps, slot_at(f->slots.head));
-	return slot_pop(c, i);
+	return i;
 }
 
 /*
@@ -1135,8 +1135,8 @@ static __always_inline __u32 serve_group(struct vsfq_queue *q,
 }
 
 /*
- * A packet to send, or 0 after a step that leads to one. "caps" are those of
- * each group, NULL if they have none.
+ * The flow whose first packet is to be sent, or 0 after a step that leads to
+ * one. "caps" are those of each group, NULL if they have none.
  */
 __verified_once __u32 serve(struct vsfq_queue *q __arg_nonnull,
 			    struct vsfq_class_queue *c __arg_nonnull,
@@ -1359,7 +1359,7 @@ struct sk_buff *BPF_PROG(vsfq_dequeue, struct Qdisc *sch)
 	struct vsfq_policy *p = policy_in_force();
 	struct vsfq_class_queue *c;
 	struct sk_buff *skb;
-	__u32 class, s;
+	__u32 class, flow, s;
 	int i;
 
 	if (!q)
@@ -1373,9 +1373,10 @@ struct sk_buff *BPF_PROG(vsfq_dequeue, struct Qdisc *sch)
 			wait_for_credit(sch, q);
 			return NULL;
 		}
-		s = serve(q, c, group_caps(p, class), false);
-		if (!s)
+		flow = serve(q, c, group_caps(p, class), false);
+		if (!flow)
 			continue;
+		s = slot_pop(c, flow);
 		count_sent(q, c, class, p, slot_at(s));
 		sch->q.qlen--;
 		sch->qstats.backlog -= slot_at(s)->length;
@@ -1397,7 +1398,7 @@ void BPF_PROG(vsfq_reset, struct Qdisc *sch)
 	struct vsfq_queue *q = queue_of(sch);
 	struct vsfq_class_queue *c;
 	struct sk_buff *skb;
-	__u32 s;
+	__u32 flow, s;
 	int i;
 
 	sch->q.qlen = 0;
@@ -1412,9 +1413,10 @@ void BPF_PROG(vsfq_reset, struct Qdisc *sch)
 		c = class_of(q, class_linked(q));
 		if (!c)
 			break;
-		s = serve(q, c, NULL, true);
-		if (!s)
+		flow = serve(q, c, NULL, true);
+		if (!flow)
 			continue;
+		s = slot_pop(c, flow);
 		c->drops[VSFQ_DROP_RESET]++;
 		skb = skb_take(s);
 		slot_put(s, &q->packets);
