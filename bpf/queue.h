@@ -22,6 +22,11 @@ struct group_key {
 	__u64 id;
 };
 
+/* How long packets waited in the queue; bucket n: below 2^n usecs. */
+struct sojourn {
+	__u64 buckets[VSFQ_NR_BUCKETS];
+};
+
 /* A queued packet; the packet itself is in the map "skbs". */
 struct slot {
 	__u64 queued_at;
@@ -55,6 +60,8 @@ struct flow {
 	bool spare;
 	bool forgotten;			/* nothing finds it by its key */
 	__u8 level;			/* 0: on none of the fat lists */
+	bool sent;			/* anything */
+	struct sojourn sojourn;
 };
 
 struct group {

@@ -171,6 +171,19 @@ struct {
 	__type(value, __u32);
 } group_index SEC(".maps");
 
+/*
+ * What flows had counted that have ended, for the loader: a ping's ends with
+ * each round. Who has a new entry takes the place of the one that was idle
+ * longest, in the end also of those of a queue that is gone, whose id nobody
+ * has again.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, VSFQ_MAX_FLOWS);
+	__type(key, struct flow_key);
+	__type(value, struct sojourn);
+} sojourns SEC(".maps");
+
 static const struct vsfq_queue new_queue;
 static __u32 last_queue_id;
 
@@ -363,6 +376,8 @@ static __always_inline void flow_start(struct flow *f, struct flow_key *key)
 	f->spare = false;
 	f->forgotten = false;
 	f->level = 0;
+	f->sent = false;
+	__builtin_memset(&f->sojourn, 0, sizeof(f->sojourn));
 }
 
 /* A new flow; the spare one of its class, if there is no room for it. */
@@ -386,12 +401,31 @@ __verified_once __u32 flow_new(struct vsfq_queue *q __arg_nonnull,
 	return i;
 }
 
+/* When a flow ends. Should there be no room, only its figures are lost. */
+__verified_once int sojourn_keep(struct flow *f __arg_nonnull)
+{
+	struct sojourn *kept;
+	__u32 i;
+
+	if (!f->sent)
+		return 0;
+	kept = bpf_map_lookup_elem(&sojourns, &f->key);
+	if (!kept)
+		return bpf_map_update_elem(&sojourns, &f->key, &f->sojourn,
+					   BPF_NOEXIST);
+	for (i = 0; i < VSFQ_NR_BUCKETS; i++)
+		kept->buckets[i] += f->sojourn.buckets[i];
+	return 0;
+}
+
 /* Nothing finds it any more; false: still, and it has to stay what it is. */
 static __always_inline bool flow_forget(struct flow *f)
 {
 	struct flow_key key = f->key;
 
 	f->forgotten = !bpf_map_delete_elem(&flow_index, &key);
+	if (f->forgotten)
+		sojourn_keep(f);
 	return f->forgotten;
 }
 
@@ -1326,10 +1360,11 @@ static __always_inline void charge_caps(struct vsfq_queue *q,
 
 static __always_inline void count_sent(struct vsfq_queue *q,
 				       struct vsfq_class_queue *c, __u32 class,
-				       struct vsfq_policy *p,
+				       struct vsfq_policy *p, struct flow *f,
 				       struct slot *slot)
 {
 	__u64 usecs = (bpf_ktime_get_ns() - slot->queued_at) / 1000;
+	__u32 bucket = log2_above(usecs) % VSFQ_NR_BUCKETS;
 	struct vsfq_class_settings *s = settings_of(p, class);
 	__u64 vtime = (__u64)slot->cost << VTIME_SHIFT;
 
@@ -1340,8 +1375,10 @@ static __always_inline void count_sent(struct vsfq_queue *q,
 	c->vtime += s ? vtime / (s->weight ?: 1) : vtime;
 	if (s && p->rates)
 		charge_caps(q, c, p, s, slot);
-	c->sojourn[log2_above(usecs) % VSFQ_NR_BUCKETS]++;
+	c->sojourn[bucket]++;
 	c->sojourn_sum += usecs;
+	f->sojourn.buckets[bucket]++;
+	f->sent = true;
 }
 
 /* Nothing can be sent: be called again when there is credit. */
@@ -1377,7 +1414,7 @@ struct sk_buff *BPF_PROG(vsfq_dequeue, struct Qdisc *sch)
 		if (!flow)
 			continue;
 		s = slot_pop(c, flow);
-		count_sent(q, c, class, p, slot_at(s));
+		count_sent(q, c, class, p, flow_at(flow), slot_at(s));
 		sch->q.qlen--;
 		sch->qstats.backlog -= slot_at(s)->length;
 		skb = skb_take(s);

@@ -12,8 +12,11 @@
 #include "sched.h"
 #include "vsfq.skel.h"
 
-/* Which flow has which place, and the places: NULL if they are not open. */
-static int flow_index;
+/*
+ * Which flow has which place, what those had counted that have none any more,
+ * and the places: NULL if they are not open.
+ */
+static int flow_index, sojourns;
 static const struct vsfq__bss *memory;
 
 static const struct vsfq__bss *map_memory(void)
@@ -30,16 +33,26 @@ static const struct vsfq__bss *map_memory(void)
 
 int backlog_open(void)
 {
+	int err = -ENOENT;
+
 	if (!sched_is_current())
 		return pins_exist(PINS_QDISC) ? -ESTALE : -ENOENT;
 	flow_index = pins_open_map(PINS_QDISC, "flow_index", sizeof(__u32));
 	if (flow_index < 0)
 		return flow_index;
+	sojourns = pins_open_map(PINS_QDISC, "sojourns",
+				 sizeof(struct sojourn));
+	if (sojourns < 0) {
+		err = sojourns;
+		goto close_index;
+	}
 	memory = map_memory();
 	if (memory)
 		return 0;
+	close(sojourns);
+close_index:
 	close(flow_index);
-	return -ENOENT;
+	return err;
 }
 
 void backlog_close(void)
@@ -47,8 +60,33 @@ void backlog_close(void)
 	if (!memory)
 		return;
 	munmap((void *)memory, sizeof(*memory));
+	close(sojourns);
 	close(flow_index);
 	memory = NULL;
+}
+
+static void add_sojourn(struct backlog *backlog,
+			const volatile struct sojourn *sojourn)
+{
+	int i;
+
+	for (i = 0; i < VSFQ_NR_BUCKETS; i++)
+		backlog->sojourn[i] += sojourn->buckets[i];
+}
+
+static void read_flow(const volatile struct flow *f, struct backlog *backlog)
+{
+	__u64 queued_at;
+
+	add_sojourn(backlog, &f->sojourn);
+	backlog->packets = f->packets;
+	if (!backlog->packets)
+		return;
+	backlog->bytes = f->bytes;
+	backlog->memory = f->memory;
+	queued_at = memory->slots[f->slots.head % VSFQ_MAX_PACKETS].queued_at;
+	if (queued_at)
+		backlog->waited = delay_now() - queued_at;
 }
 
 void backlog_read(__u32 queue, __u32 class, const struct vsfq_flow_key *key,
@@ -59,20 +97,14 @@ void backlog_read(__u32 queue, __u32 class, const struct vsfq_flow_key *key,
 		.dst_cid = key->peer_cid, .dst_port = key->peer_port,
 		.type = key->type,
 	} };
-	const volatile struct flow *f;
-	__u64 queued_at;
+	struct sojourn kept;
 	__u32 i;
 
 	*backlog = (struct backlog){ };
-	if (!memory || bpf_map_lookup_elem(flow_index, &wanted, &i))
+	if (!memory)
 		return;
-	f = &memory->flows[i % VSFQ_MAX_FLOWS];
-	backlog->packets = f->packets;
-	if (!backlog->packets)
-		return;
-	backlog->bytes = f->bytes;
-	backlog->memory = f->memory;
-	queued_at = memory->slots[f->slots.head % VSFQ_MAX_PACKETS].queued_at;
-	if (queued_at)
-		backlog->waited = delay_now() - queued_at;
+	if (!bpf_map_lookup_elem(flow_index, &wanted, &i))
+		read_flow(&memory->flows[i % VSFQ_MAX_FLOWS], backlog);
+	if (!bpf_map_lookup_elem(sojourns, &wanted, &kept))
+		add_sojourn(backlog, &kept);
 }

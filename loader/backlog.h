@@ -5,6 +5,8 @@
 
 #include <linux/types.h>
 
+#include "../bpf/vsfq.h"
+
 struct vsfq_flow_key;
 
 struct backlog {
@@ -12,6 +14,7 @@ struct backlog {
 	__u64 bytes;
 	__u64 memory;		/* as skb->truesize counts it */
 	__u64 waited;		/* the first one so far, ns */
+	__u64 sojourn[VSFQ_NR_BUCKETS];	/* of those sent, as a class's */
 };
 
 /*
@@ -22,8 +25,9 @@ int backlog_open(void);
 void backlog_close(void);
 
 /*
- * That of a flow in the queue with this id. All 0 if nothing is queued; if the
- * scheduler is at work, figures that belong together may be a packet apart.
+ * That of a flow in the queue with this id. All 0 if nothing is queued and none
+ * was sent; if the scheduler is at work, figures that belong together may be a
+ * packet apart.
  */
 void backlog_read(__u32 queue, __u32 class, const struct vsfq_flow_key *key,
 		  struct backlog *backlog);

@@ -77,15 +77,15 @@ static json_t *json_drops(const struct vsfq_class_queue *c)
 }
 
 /* An upper bound of the time that so much of the packets waited, in usecs. */
-static json_int_t percentile(const struct vsfq_class_queue *c, int percent)
+static json_int_t percentile(const __u64 *sojourn, int percent)
 {
 	__u64 sum = 0, total = 0;
 	int i;
 
 	for (i = 0; i < VSFQ_NR_BUCKETS; i++)
-		total += c->sojourn[i];
+		total += sojourn[i];
 	for (i = 0; i < VSFQ_NR_BUCKETS - 1; i++) {
-		sum += c->sojourn[i];
+		sum += sojourn[i];
 		if (sum * 100 >= total * percent)
 			break;
 	}
@@ -99,8 +99,9 @@ static json_t *json_sojourn(const struct vsfq_class_queue *c)
 
 	for (i = 0; i < VSFQ_NR_BUCKETS; i++)
 		json_array_append_new(buckets, json_integer(c->sojourn[i]));
-	return json_pack("{s:I, s:I, s:I, s:o}", "p50", percentile(c, 50),
-			 "p99", percentile(c, 99),
+	return json_pack("{s:I, s:I, s:I, s:o}",
+			 "p50", percentile(c->sojourn, 50),
+			 "p99", percentile(c->sojourn, 99),
 			 "sum", (json_int_t)c->sojourn_sum,
 			 "buckets", buckets);
 }
@@ -255,6 +256,10 @@ static void add_backlog(json_t *flow, __u32 queue, __u32 class,
 	json_object_set_new(flow, "backlog",
 			    json_backlog(b.packets, b.bytes, b.memory));
 	json_object_set_new(flow, "waited_us", json_integer(b.waited / 1000));
+	json_object_set_new(flow, "sojourn_us",
+			    json_pack("{s:I, s:I}",
+				      "p50", percentile(b.sojourn, 50),
+				      "p99", percentile(b.sojourn, 99)));
 }
 
 /* A table of flows that changes as it is read may tell of one twice. */

@@ -61,22 +61,26 @@ static void text_backlog(const json_t *backlog)
 	       number(backlog, "bytes"), number(backlog, "memory"));
 }
 
-static void text_queue(const json_t *class)
+/* Of none there is no bound, not even 0. */
+static void text_sojourn(const json_t *sojourn)
 {
-	json_t *backlog = json_object_get(class, "backlog");
-	json_t *sojourn = json_object_get(class, "sojourn_us");
-
-	if (!backlog)
-		return;
-	text_stats("served", json_object_get(class, "served"));
-	text_backlog(backlog);
-	/* Of none there is no bound, not even 0. */
 	if (number(sojourn, "p50"))
 		printf("    in queue p50 < %" JSON_INTEGER_FORMAT "us p99 < %"
 		       JSON_INTEGER_FORMAT "us\n", number(sojourn, "p50"),
 		       number(sojourn, "p99"));
 	else
 		printf("    in queue p50 - p99 -\n");
+}
+
+static void text_queue(const json_t *class)
+{
+	json_t *backlog = json_object_get(class, "backlog");
+
+	if (!backlog)
+		return;
+	text_stats("served", json_object_get(class, "served"));
+	text_backlog(backlog);
+	text_sojourn(json_object_get(class, "sojourn_us"));
 	text_counters("    dropped ", json_object_get(class, "drops"));
 }
 
@@ -183,6 +187,7 @@ static void text_class(const json_t *class)
 static void text_flow(const json_t *flow)
 {
 	json_t *backlog = json_object_get(flow, "backlog");
+	json_t *sojourn = json_object_get(flow, "sojourn_us");
 
 	printf("  flow %" JSON_INTEGER_FORMAT ":%" JSON_INTEGER_FORMAT " %"
 	       JSON_INTEGER_FORMAT ":%" JSON_INTEGER_FORMAT
@@ -196,10 +201,12 @@ static void text_flow(const json_t *flow)
 	text_stats("received", json_object_get(flow, "received"));
 	text_rates(flow);
 	text_stalls(flow);
+	if (number(sojourn, "p50"))
+		text_sojourn(sojourn);
 	if (!number(backlog, "packets"))
 		return;
 	text_backlog(backlog);
-	printf("    in queue %" JSON_INTEGER_FORMAT "us so far\n",
+	printf("    waiting  %" JSON_INTEGER_FORMAT "us so far\n",
 	       number(flow, "waited_us"));
 }
 

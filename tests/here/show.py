@@ -99,8 +99,11 @@ FIGURES = [
           "sent": figures(71, 72, cost=73), "stalls": 74,
           "received": figures(75, 76, cost=77), "waited_us": 78,
           "backlog": figures(79, 80, memory=81),
+          "sojourn_us": {"p50": 95, "p99": 96},
           "per_second": rates(82, 83, 84, 85)},
-         {"local_cid": 86, "backlog": figures(0, 0, memory=0)}]},
+         {"local_cid": 86, "backlog": figures(0, 0, memory=0),
+          "sojourn_us": {"p50": 0, "p99": 0}},
+         {"local_cid": 97, "sojourn_us": {"p50": 98, "p99": 99}}]},
     {"device": "vsock1", "port": "", "up": False, "attached": False,
      "throttled": 87, "paused": 99, "qdisc": {"kind": "pfifo"}}]
 TEXT = """\
@@ -142,9 +145,12 @@ group_connections 41 group_connection_rate 42
     sent/s             82 packets               83 bytes
     recvd/s            84 packets               85 bytes
     stalls             74 packets that used up the credit
+    in queue p50 < 95us p99 < 96us
     backlog            79 packets               80 bytes               81 memory
-    in queue 78us so far
+    waiting  78us so far
   flow 86:0 0:0  class  cgroup 0 uid 0
+  flow 97:0 0:0  class  cgroup 0 uid 0
+    in queue p50 < 98us p99 < 99us
 vsock1 down not attached
   qdisc pfifo backlog 0 packets 0 bytes, dropped 0
   rate   throttled 87

@@ -160,6 +160,48 @@ def test_idle_flow_goes_first():
     check(sorted(waits)[7] <= RING, f"packets before the pings: {waits}")
 
 
+def times_kept():
+    """Of how many packets the time is known, of each flow that has ended."""
+    dump = must(BPFTOOL, "map", "dump", "pinned", f"{PINS}/@qdisc/sojourns")
+    return {e["key"]["tuple"]["src_port"]: sum(e["value"]["buckets"])
+            for e in json.loads(dump)}
+
+
+def test_flows_have_times():
+    """How long the packets of bulk and those of a ping waited stays known when
+    their flows end, as the ping's does each time, and that of one that moves to
+    another group; what is dropped does not count."""
+    dev = device()
+    for port in range(1, 9):
+        dev.send(STREAM, port, 60000, 20)
+    time.sleep(0.6)
+    for _ in range(10):
+        ahead_of_ping(dev)
+        for _ in range(12):
+            dev.receive()
+    dev.receive_all()
+    other = in_cgroup(dev, "other")
+    for sock in None, other:
+        dev.send(STREAM, 50, 64, 5, sock)
+        dev.receive_all()
+    equal("packets of who moved", times_kept().get(50), 5)
+    dev.send(STREAM, 40, 64, 50)
+    shown = {f["local_port"]: f["sojourn_us"] for f in show(dev)["flows"]}
+    check(shown[30]["p50"] < 600000 < shown[1]["p50"] <= shown[1]["p99"],
+          f"times: {shown}")
+    check(0 < times_kept()[30] <= 10, f"kept: {times_kept()}")
+    # Ends all flows, one of which has packets.
+    must("ip", "link", "set", dev.name, "down")
+    equal("times", {f["local_port"]: f["sojourn_us"]
+                    for f in show(dev)["flows"]}, shown)
+    dropped = queue_class(dev, "stream")["drops"]["reset"]
+    check(dropped > 0, "nothing was dropped")
+    equal("packets", times_kept(), {**{port: 20 for port in range(1, 9)},
+                                    30: 10, 40: 50 - dropped, 50: 10})
+    other.close()
+    os.rmdir(f"{CGROUPS}/other")
+
+
 def test_small_overhead():
     """When bytes are nearly all that counts a small packet still goes first."""
     dev = device("vsock0", attach=False)

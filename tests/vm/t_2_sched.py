@@ -23,6 +23,15 @@ def classes(t, vm):
     return {c["name"]: c for c in shown[0]["classes"]}
 
 
+def check_times(t, vm):
+    """Each flow that sent anything has a time in the queue."""
+    shown, = json.loads(t.run(vm, VSFQ + " -j show -s"))
+    times = [(f["peer_port"], f["type"], f["sojourn_us"])
+             for f in shown["flows"] if f["sent"]["packets"]]
+    t.check(times and all(time["p50"] for _, _, time in times),
+            "times: %r" % times)
+
+
 def test_real_devices(t):
     """What a flood and streams sent went through the qdiscs of both sides."""
     for vm in t.bed.host, t.bed.guest:
@@ -36,6 +45,7 @@ def test_real_devices(t):
         t.equal(sum(stream["drops"].values()), 0, "drops of streams")
     t.check(classes(t, t.bed.guest)["dgram"]["served"]["packets"] > 0,
             "no datagram was scheduled")
+    check_times(t, t.bed.guest)
 
 
 def test_at_once(t):

@@ -392,7 +392,10 @@ def test_full_queue(t):
     t.equal((flow["backlog"]["packets"], flow["backlog"]),
             (5, class_["backlog"]), "what waits")
     t.check(flow["waited_us"] > 0, "%r" % flow)
-    t.check(re.search(r"\n    in queue \d+us so far\n", text), text)
+    t.check(re.search(r"\n    waiting  \d+us so far\n", text), text)
+    t.equal({f["peer_port"]: bool(f["sojourn_us"]["p50"])
+             for f in shown["flows"] if f["peer_port"] in (5065, 5066)},
+            {5065: False, 5066: True}, "which has sent anything")
     t.check(re.search(r":5065 dgram .* 5 +- +[\d.]+(us|ms|s)  uid", text), text)
     t.equal(class_["drops"]["packets"], sent - 5, "drops counted")
     events = [json.loads(line) for line in job.output.splitlines()
