@@ -21,6 +21,7 @@ POLICY = """\
 class web { weight = 3 }
 default-in = reject
 rule { direction = in  local-port = 80  class = web }
+rule { direction = out  device = cid80  type = stream  verdict = reject }
 """
 
 
@@ -38,8 +39,8 @@ def install(t, vm):
     t.run(vm, "cat > /etc/vsfq/vsfq.conf << 'END'\n%s\nEND" % POLICY)
 
 
-def start_guest(t, vm, cid):
-    return t.start_server(vm, "tests/sight/vmm.py %d" % cid, "ready", 600)
+def start_guest(t, vm, cids):
+    return t.start_server(vm, "tests/sight/vmm.py %s" % cids, "ready", 600)
 
 
 def policy(t, vm):
@@ -54,6 +55,15 @@ def wait_attached(t, vm):
     t.equal((shown["attached"], shown["qdisc"]["kind"],
              [c["name"] for c in shown["classes"]]),
             (True, "vsfq", ["stream", "dgram", "web"]), "what is attached")
+
+
+def other_cid(t, vm, guest):
+    """The rule for its second CID holds soon after it has that."""
+    refused = ("python3 tests/load/probe.py try stream:80:1 | "
+               "grep -q ECONNREFUSED")
+    t.run(vm, refused, status=1)
+    t.run(vm, "kill -USR1 $(cat /run/job.%s)" % guest.ident)
+    t.wait_for(vm, refused, limit=120)
 
 
 def sent(t, vm):
@@ -100,8 +110,9 @@ def restarted(t, vm):
 
 def test_boot(t):
     """The policy is in force, and again after a restart of the machine; a guest
-    that comes later gets it, one that goes leaves nothing, and one that is there
-    at boot is found. An upgrade takes over from what there is."""
+    that comes later gets it, by its CID of then and by a later one; one that
+    goes leaves nothing, and one that is there at boot is found. An upgrade takes
+    over from what there is."""
     vm = t.bed.host
     install(t, vm)
     t.cleanup(vm, "%s detach all; %s policy clear; rm -rf /sys/fs/bpf/vsfq" %
@@ -116,8 +127,9 @@ def test_boot(t):
     t.end(guest)
     t.wait_for(vm, "! test -e /sys/fs/bpf/vsfq/" + HOST_DEV)
     t.equal(policy(t, vm), in_force, "the policy without a guest")
-    start_guest(t, vm, 78)
+    guest = start_guest(t, vm, "78 80")
     wait_attached(t, vm)
+    other_cid(t, vm, guest)
     upgrade(t, vm, system)
     t.equal(policy(t, vm), in_force, "the policy after an upgrade")
     system.off()
