@@ -54,6 +54,16 @@ static void not_attached(json_t *findings, const struct device *dev, int at)
 	finding_fix(findings, "vsfq attach %s", dev->name);
 }
 
+/* tc, which may have made it, tells no port; since then there may be others. */
+static bool knows_names(const struct qdisc *q, const struct device *dev)
+{
+	static struct vsfq_queue queue;
+
+	return sched_read(q, &queue) ||
+	       (!strcmp(queue.device, dev->name) &&
+		!strcmp(queue.port, dev->port));
+}
+
 /* What cannot be seen into, which the machine's part tells, passes for ours. */
 static void look_at_vsfq(json_t *findings, const struct device *dev,
 			 const struct qdisc *q, bool attached)
@@ -67,6 +77,10 @@ static void look_at_vsfq(json_t *findings, const struct device *dev,
 	} else if (!sched_made(q, overhead)) {
 		finding_add(findings, FINDING_WARNING, dev->name,
 			    "its qdisc goes by another overhead than its classifier");
+		finding_fix(findings, "vsfq attach %s", dev->name);
+	} else if (!knows_names(q, dev)) {
+		finding_add(findings, FINDING_WARNING, dev->name,
+			    "its qdisc knows it by another name or port: a policy caps it as that");
 		finding_fix(findings, "vsfq attach %s", dev->name);
 	} else {
 		finding_add(findings, FINDING_OK, dev->name,

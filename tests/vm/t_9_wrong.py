@@ -304,6 +304,13 @@ def test_overhead(t):
     t.equal(overheads(t), ["16384", "5000"], "overheads")
     t.host("%s attach -o 16384 all" % VSFQ)
     t.equal(overheads(t), ["16384", "16384"], "overheads")
+    # Whose port tc does not tell.
+    t.host("tc qdisc del dev {0} root; tc qdisc add dev {0} root vsfq".format(
+        one))
+    finds(t, t.host(VSFQ + " doctor"), "warning", one, "another name or port",
+          "(try: vsfq attach %s)" % one)
+    t.host("%s attach %s" % (VSFQ, one))
+    well(t, one)
 
 
 def test_register(t):
