@@ -40,6 +40,12 @@
 	"tc qdisc add dev $DEV clsact && " \
 	"tc filter add dev $DEV egress matchall action drop"
 
+/* Nothing else arrives from this guest for a second after each packet */
+#define LATE \
+	"ip link set $DEV up && tc qdisc add dev $DEV clsact && tc filter add " \
+	"dev $DEV ingress bpf da obj build/late.bpf.o sec tc/hour"
+#define LATE_US		1200000
+
 /* A device runs before it has a CID, and its guest says that it is CID 0 */
 int case_no_cid(void)
 {
@@ -57,6 +63,27 @@ int case_no_cid(void)
 	err = device_set_cid(&guest.dev, GUEST_CID);
 	if (!err)
 		err = guest_flush(&guest);
+	guest_end(&guest);
+	return err;
+}
+
+/* As for a snapshot: after one packet the host waits a second before it takes the
+ * next, and need not be told of that.
+ */
+int case_stopped(void)
+{
+	struct packet pkt = guest_packet(VIRTIO_VSOCK_OP_RST, 1024);
+	struct guest guest;
+	int err = guest_boot(&guest, GUEST_CID, 0, LATE);
+
+	if (err)
+		return err;
+	guest_say(&guest, &pkt);
+	guest_say(&guest, &pkt);
+	ring_kick(&guest.dev.tx);
+	err = guest_used(&guest) ?: device_stop(&guest.dev);
+	usleep(LATE_US);
+	err = err ?: device_start(&guest.dev) ?: guest_used(&guest);
 	guest_end(&guest);
 	return err;
 }

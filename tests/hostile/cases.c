@@ -9,6 +9,8 @@ static const struct {
 } cases[] = {
 	{ "strays", "datagrams that must not arrive", case_strays },
 	{ "no-cid", "a device that runs before it has a CID", case_no_cid },
+	{ "stopped", "a device stopped while it is going to look at its ring",
+	  case_stopped },
 	{ "listener", "answers of a listener, all dropped by tc",
 	  case_listener },
 	{ "close-queued", "devices closed with packets that tc refused",

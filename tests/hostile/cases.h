@@ -14,6 +14,7 @@ int case_run(const char *name);
 /* In case_reach.c, case_life.c, case_change.c, case_bound.c; 0 or -errno */
 int case_strays(void);
 int case_no_cid(void);
+int case_stopped(void);
 int case_listener(void);
 int case_close_queued(void);
 int case_gave_up(void);

@@ -52,6 +52,16 @@ void guest_say(struct guest *guest, const struct packet *pkt)
 	lay_packet(&guest->batch, pkt);
 }
 
+int guest_used(struct guest *guest)
+{
+	struct vring_used_elem elem;
+	int err = 0;
+
+	while (!err && !ring_used(&guest->dev.tx, &elem))
+		err = device_wait(&guest->dev, PATIENCE_MS);
+	return err;
+}
+
 int guest_flush(struct guest *guest)
 {
 	uint16_t marker = lay_marker(&guest->batch);

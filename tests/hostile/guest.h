@@ -23,6 +23,8 @@ void guest_end(struct guest *guest);
 /* Of a stream from @port, without payload */
 struct packet guest_packet(uint16_t op, uint32_t port);
 void guest_say(struct guest *guest, const struct packet *pkt);
+/* Wait until the host has used one more thing that was said */
+int guest_used(struct guest *guest);
 /* Wait until the host has used everything that was said */
 int guest_flush(struct guest *guest);
 /* The host's next socket at @listener */

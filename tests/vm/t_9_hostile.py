@@ -73,8 +73,8 @@ def regression(name):
     return test
 
 
-for name in ["strays", "no-cid", "listener", "close-queued", "gave-up",
-             "long-queue", "many-ports", "many-resets",
+for name in ["strays", "no-cid", "stopped", "listener", "close-queued",
+             "gave-up", "long-queue", "many-ports", "many-resets",
              "many-credit-requests", "big-buffers", "huge-credit",
              "small-writes", "cid-change", "killed"]:
     globals()["test_" + name.replace("-", "_")] = regression(name)
