@@ -43,7 +43,7 @@ static void note_missing(const struct vsfq_policy *p)
 	const struct vsfq_cgroup *c;
 
 	for (c = p->cgroup; c < p->cgroup + VSFQ_MAX_CGROUPS && *c->path; c++)
-		if (!c->id)
+		if (!policy_cgroup_id(c))
 			fprintf(stderr, "vsfq: cgroup \"%s\" is not there: its rules match nothing until it is\n",
 				c->path);
 }
@@ -54,10 +54,15 @@ static int watch(const struct options *opt, const char *path,
 {
 	int err = cgroup_watch(new);
 
-	if (!err || cgroup_can_watch())
+	if (!err)
 		return EXIT_DONE;
-	forget();
-	return complain(opt, "cannot apply \"%s\": %s", path, reason(err));
+	if (!cgroup_can_watch()) {
+		forget();
+		return complain(opt, "cannot apply \"%s\": %s", path,
+				reason(err));
+	}
+	fprintf(stderr, "vsfq: the policy is not told of new cgroups: one that is made again is another to it (try: vsfq doctor)\n");
+	return EXIT_DONE;
 }
 
 static int write_policy(const struct options *opt, const char *path,
@@ -78,8 +83,10 @@ static int roll_back(const struct options *opt, int kept, __u64 generation)
 	int err, lock = pins_lock();
 
 	err = policy_map_restore(kept, generation);
-	if (!err)
+	if (!err) {
+		cgroup_refresh();
 		forget();
+	}
 	close(lock);
 	if (err == -ESTALE)
 		return complain(opt, "not confirmed, but a policy was applied or cleared meanwhile: nothing is rolled back");
@@ -237,6 +244,7 @@ int command_apply(const struct options *opt, char **arguments)
 		return complain(opt, "cannot apply \"%s\": the policy in force waits to be confirmed (try: without -C)",
 				path);
 	policy_keep_classes(&new, &old);
+	policy_keep_cgroups(&new, &old);
 	if (opt->dry_run) {
 		note_missing(&new);
 		return print_change(opt, path, in_force ? &old : NULL, &new);

@@ -111,6 +111,7 @@ static void undo(int sched)
 	if (sched == SCHED_NEW && !pins_any())
 		sched_unregister();
 	events_forget();
+	cgroup_forget();
 	policy_map_forget();
 	pins_cleanup();
 }
@@ -134,8 +135,11 @@ int command_attach(const struct options *opt, char **arguments)
 	cgroup_refresh();
 	ret = err ? complain(opt, "cannot attach \"%s\": %s", arguments[0],
 			     why(err)) : attach_devices(opt, &list);
-	/* The qdiscs that were there, and those that were made now. */
-	told = err ?: sched_refresh();
+	/*
+	 * The qdiscs that were there, and those that were made now; a guest may
+	 * have got its CID meanwhile.
+	 */
+	told = err ?: classifier_refresh() ?: sched_refresh();
 	err = err ?: connect_refresh() ?: told;
 	if (err && ret == EXIT_DONE)
 		ret = complain(opt, "cannot tell %s which devices there are: %s",

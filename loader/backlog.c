@@ -2,6 +2,7 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -97,14 +98,20 @@ void backlog_read(__u32 queue, __u32 class, const struct vsfq_flow_key *key,
 		.dst_cid = key->peer_cid, .dst_port = key->peer_port,
 		.type = key->type,
 	} };
+	const volatile struct flow *f;
 	struct sojourn kept;
 	__u32 i;
 
 	*backlog = (struct backlog){ };
 	if (!memory)
 		return;
-	if (!bpf_map_lookup_elem(flow_index, &wanted, &i))
-		read_flow(&memory->flows[i % VSFQ_MAX_FLOWS], backlog);
+	if (!bpf_map_lookup_elem(flow_index, &wanted, &i)) {
+		f = &memory->flows[i % VSFQ_MAX_FLOWS];
+		read_flow(f, backlog);
+		/* It ended meanwhile, and another one has its place. */
+		if (memcmp((void *)&f->key, &wanted, sizeof(wanted)))
+			*backlog = (struct backlog){ };
+	}
 	if (!bpf_map_lookup_elem(sojourns, &wanted, &kept))
 		add_sojourn(backlog, &kept);
 }

@@ -85,7 +85,7 @@ static bool is_whole(const struct cgroup *skel)
 /* For a moment there are two of them, which write the same. */
 static int attach(struct cgroup *skel)
 {
-	int err = policy_map_share(skel->maps.policy);
+	int err = policy_map_join(skel->maps.policy);
 
 	if (err)
 		return err;
@@ -114,8 +114,11 @@ void cgroup_refresh(void)
 {
 	static struct vsfq_policy policy;
 
-	if (policy_map_read(&policy) > 0)
-		cgroup_watch(&policy);
+	if (policy_map_read(&policy) <= 0 || cgroup_watch(&policy) ||
+	    policy_map_pending(policy.generation))
+		return;
+	if (policy_find_again(&policy))
+		policy_map_write(&policy);
 }
 
 void cgroup_forget(void)

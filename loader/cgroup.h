@@ -21,7 +21,10 @@ int cgroup_can_watch(void);
  */
 int cgroup_watch(const struct vsfq_policy *policy);
 
-/* The same for the policy in force; doctor tells where the kernel refuses. */
+/*
+ * The same for the policy in force, and tell it what it was not told of, unless
+ * it waits to be confirmed; doctor tells where that fails.
+ */
 void cgroup_refresh(void);
 
 /* Detach, unless the policy in force names any. */

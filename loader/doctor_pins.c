@@ -25,7 +25,7 @@ static bool read_file(json_t *findings, struct vsfq_policy *policy)
 {
 	static struct policy_error error;
 
-	if (!policy_parse(POLICY_FILE, policy_find_cgroup, policy, &error))
+	if (!policy_parse(POLICY_FILE, policy_seek_cgroup, policy, &error))
 		return true;
 	finding_add(findings, FINDING_PROBLEM, ABOUT, "%s",
 		    policy_error_text(&error));

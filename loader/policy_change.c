@@ -42,12 +42,12 @@ static const char *no_cgroups(void)
 }
 
 /* The number of its directory is what the kernel calls a cgroup's id. */
-static __u64 find_id(const char *cgroup)
+__u64 policy_cgroup_id(const struct vsfq_cgroup *cgroup)
 {
 	char path[sizeof(POLICY_CGROUPS) + VSFQ_CGROUP_SIZE];
 	struct stat st;
 
-	snprintf(path, sizeof(path), "%s%s", POLICY_CGROUPS, cgroup);
+	snprintf(path, sizeof(path), "%s%s", POLICY_CGROUPS, cgroup->path);
 	return is_cgroup2(path) && !stat(path, &st) && S_ISDIR(st.st_mode) ?
 	       st.st_ino : 0;
 }
@@ -70,8 +70,15 @@ const char *policy_find_cgroup(struct vsfq_cgroup *cgroup)
 
 	if (wrong)
 		return wrong;
-	cgroup->id = find_id(cgroup->path);
+	cgroup->id = policy_cgroup_id(cgroup);
 	return cgroup->id ? NULL : no_watch();
+}
+
+const char *policy_seek_cgroup(struct vsfq_cgroup *cgroup)
+{
+	const char *wrong = policy_find_cgroup(cgroup);
+
+	return wrong && cgroup_can_watch() == -EPERM ? no_cgroups() : wrong;
 }
 
 bool policy_has_cgroups(const struct vsfq_policy *policy)
@@ -102,11 +109,24 @@ bool policy_find_again(struct vsfq_policy *policy)
 		return false;
 	wait_for_mkdir();
 	for (; c < policy->cgroup + VSFQ_MAX_CGROUPS && *c->path; c++) {
-		id = find_id(c->path);
-		another |= id && id != c->id;
+		id = policy_cgroup_id(c);
+		if (!id || id == c->id)
+			continue;
 		c->id = id;
+		another = true;
 	}
 	return another;
+}
+
+void policy_keep_cgroups(struct vsfq_policy *p, const struct vsfq_policy *old)
+{
+	struct vsfq_cgroup *c = p->cgroup;
+	int i;
+
+	for (; c < p->cgroup + VSFQ_MAX_CGROUPS && *c->path; c++)
+		for (i = 0; !c->id && i < VSFQ_MAX_CGROUPS; i++)
+			if (!strcmp(old->cgroup[i].path, c->path))
+				c->id = old->cgroup[i].id;
 }
 
 /* A number that neither has, or else one that only the old policy has. */

@@ -12,13 +12,23 @@
 /* For policy_parse(): as it is on this machine. */
 policy_find_t policy_find_cgroup;
 
+/* The same without the privilege to wait for one that is not there. */
+policy_find_t policy_seek_cgroup;
+
+/* 0 if it is not there. */
+__u64 policy_cgroup_id(const struct vsfq_cgroup *cgroup);
+
 bool policy_has_cgroups(const struct vsfq_policy *policy);
 
 /*
- * Give its cgroups the ids that they have now, 0 if they are not there. Returns
- * whether one is another than it was.
+ * Give those of its cgroups that are there the ids that they have now: sockets may
+ * outlive the others. Returns whether one is another than it was.
  */
 bool policy_find_again(struct vsfq_policy *policy);
+
+/* For the same reason, those that are not there the ids that they had. */
+void policy_keep_cgroups(struct vsfq_policy *policy,
+			 const struct vsfq_policy *old);
 
 /*
  * Classes are numbers to the kernel, and packets are queued under them: give

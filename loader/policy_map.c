@@ -101,6 +101,17 @@ int policy_map_share(struct bpf_map *map)
 	return err;
 }
 
+int policy_map_join(struct bpf_map *map)
+{
+	int err, fd = open_outer();
+
+	if (fd < 0)
+		return fd;
+	err = check_outer(fd);
+	close(fd);
+	return err == -EPROTO && pins_sharing() ? err : policy_map_share(map);
+}
+
 __u32 policy_map_number(void)
 {
 	return pins_number(PINS_POLICY, MAP);
@@ -262,6 +273,7 @@ static int write_once(int outer, struct vsfq_policy *policy)
 	if (inner < 0)
 		return inner;
 	tidy(outer);
+	policy_find_again(policy);
 	policy->generation = new_generation();
 	err = bpf_map_update_elem(inner, &zero, policy, BPF_ANY) ?:
 	      put(outer, inner);
@@ -270,7 +282,7 @@ static int write_once(int outer, struct vsfq_policy *policy)
 }
 
 /*
- * A cgroup that was made since it was looked for, and before this policy was in
+ * A cgroup that was made after it was looked for, and before this policy was in
  * force, nobody has told it of. From then on it is told, see bpf/cgroup.bpf.c.
  */
 static int write_policy(int outer, struct vsfq_policy *policy)
@@ -327,16 +339,19 @@ int policy_map_keep(void)
 	return err ?: release(outer, locked, keep(outer));
 }
 
-/* Nor was it told of what was made while it was not in force. */
+/*
+ * Nor was it told of what was made while it was not in force: then one like it
+ * comes back, rather than none.
+ */
 static int put_back(int outer, int kept)
 {
 	static struct vsfq_policy policy;
-	int err = put(outer, kept);
+	__u32 zero = 0;
 
-	if (err || read_in_force(outer, &policy) <= 0 ||
-	    !policy_find_again(&policy))
-		return err;
-	return write_policy(outer, &policy);
+	if (!bpf_map_lookup_elem(kept, &zero, &policy) &&
+	    policy_has_cgroups(&policy) && !write_policy(outer, &policy))
+		return 0;
+	return put(outer, kept);
 }
 
 static int restore(int outer, int kept, __u64 generation)

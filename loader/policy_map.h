@@ -19,6 +19,12 @@ struct bpf_map;
  */
 int policy_map_share(struct bpf_map *map);
 
+/*
+ * The same for who has to look into what the devices that are attached do:
+ * -EPROTO if that is of another form, whether a policy is in force or not.
+ */
+int policy_map_join(struct bpf_map *map);
+
 /* The number of that map, 0 if it is not there. */
 __u32 policy_map_number(void);
 

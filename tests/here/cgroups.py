@@ -68,7 +68,10 @@ def test_made_later(t):
              ("gone {0}; asks /vsfq-stays", PASSES)]
     for other in (GROUP + "x", GROUP[:-1], "/vsfq-stays" + GROUP):
         steps.append(("make %s; asks %s; gone %s" % (3 * (other,)), PASSES))
-    steps.append(("make {0}; asks {0}", REFUSED))
+    # Version 1 has paths of its own.
+    steps.append(("make {0}; mkdir v1; mount -t cgroup -o none,name=vsfq none v1"
+                  " && mkdir -p v1{0} && rmdir v1{0}; umount v1; asks {0}",
+                  REFUSED))
     output = says(t, {"one": RULE % (GROUP, "drop")}, *[
         step.replace("{0}", GROUP) for step, _ in steps])
     t.equal(output, "".join(want for _, want in steps), "what passed")
@@ -99,6 +102,17 @@ def test_many(t):
     t.equal(output, REFUSED + 2 * PASSES + 3 * REFUSED + PASSES, "what passed")
 
 
+# An apply waits until $holds is killed.
+HELD = ("chmod 700 /sys/fs/bpf; mkfifo held; exec 3<>held",
+        "flock -F /sys/fs/bpf sh -c 'echo > held; exec sleep 60' & "
+        "holds=$!; read line <&3",
+        "$here/%s apply two 2> /dev/null & applies=$!" % VSFQ,
+        'until grep -q "[-]>.*FLOCK.* $applies " /proc/locks; do :; done')
+# One of two minutes, unless it is confirmed.
+PENDING = ("mkfifo fifo; exec 3<>fifo",
+           "$here/%s -C 120 apply two <&3 2> /dev/null & applies=$!" % VSFQ)
+
+
 def test_between(t):
     """One that is made, or made again, after it was looked for and before the
     policy is in force, which others delay."""
@@ -106,12 +120,7 @@ def test_between(t):
         output = says(
             t, {"one": "class stream { limit = 2 }",
                 "two": RULE % (GROUP, "drop")}, before.format(GROUP),
-            "chmod 700 /sys/fs/bpf; mkfifo held; exec 3<>held",
-            "flock -F /sys/fs/bpf sh -c 'echo > held; exec sleep 60' & "
-            "holds=$!; read line <&3",
-            "$here/%s apply two 2> /dev/null & applies=$!" % VSFQ,
-            'until grep -q "[-]>.*FLOCK.* $applies " /proc/locks; do :; done',
-            then.format(GROUP), "kill $holds; wait $applies; echo $?",
+            *HELD, then.format(GROUP), "kill $holds; wait $applies; echo $?",
             "asks " + GROUP, "again %s" % GROUP, "asks " + GROUP)
         t.equal(output, "0\n" + 2 * REFUSED, "after " + then)
 
@@ -122,13 +131,34 @@ def test_rolled_back(t):
     for two in "class stream { limit = 2 }", RULE % (GROUP, "accept"):
         output = says(
             t, {"one": RULE % (GROUP, "drop"), "two": two}, "make " + GROUP,
-            "mkfifo fifo; exec 3<>fifo",
-            "$here/%s -C 60 apply two <&3 2> /dev/null & applies=$!" % VSFQ,
-            "until vsfq policy show | grep -Eq 'limit = 2 |accept }'; do :; "
+            *PENDING, "until vsfq policy show | grep -Eq 'limit = 2 |accept }'; do :; "
             "done", "again {0}; asks {0}".format(GROUP),
             "kill $applies; wait $applies; echo $?",
             "asks {0}; again {0}; asks {0}".format(GROUP))
         t.equal(output, PASSES + "1\n" + 2 * REFUSED, "with " + two)
+
+
+def test_meanwhile(t):
+    """Nothing passes of somebody whom both policies refuse while one takes the
+    place of the other, which does not know yet that his cgroup was made anew."""
+    refused = "$(%s -j map dump pinned /sys/fs/bpf/c/device | python3 -c '" \
+        "import json, sys; print(json.load(sys.stdin)[0][\"formatted\"]" \
+        "[\"value\"][\"refused\"][1])')" % t.tool("bpftool")
+    for wait, end in ((HELD, "kill $holds"),
+                      (PENDING + ("until vsfq policy show | "
+                                  "grep -q 'limit = 2 '; do :; done",),
+                       "kill $applies")):
+        output = says(
+            t, {"one": RULE % (GROUP, "drop"),
+                "two": "class stream { limit = 2 }" + RULE % (GROUP, "drop")},
+            "make " + GROUP, *wait, "again " + GROUP,
+            "sh -c 'echo 0 > %s%s/cgroup.procs && exec \"$@\"' - "
+            "$here/tests/sight/send.py vsock0 stream 99999999 & floods=$!" %
+            (TOP, GROUP), "until [ %s -gt 100 ]; do :; done" % refused,
+            end + "; wait $applies; kill $floods",
+            "wait $floods 2> /dev/null",
+            t.tool("bpftool") + " map dump pinned /sys/fs/bpf/c/flows")
+        t.equal(output, "[]\n", "what passed")
 
 
 def test_told(t):
@@ -188,7 +218,9 @@ def test_cannot_tell(t):
             mount, HELPERS, btf.NONE, "vsfq check one; vsfq apply one; echo $?",
             "vsfq apply -n one; echo $?; vsfq policy show",
             "make %s; vsfq apply one; echo $?; ls %s" % (GROUP, PINS))
-        t.equal(output, 2 * kernel + "# no policy is in force\n0\n@policy\n",
+        t.equal(output, 2 * kernel + "# no policy is in force\n"
+                "vsfq: the policy is not told of new cgroups: one that is made "
+                "again is another to it (try: vsfq doctor)\n0\n@policy\n",
                 "without BTF")
         output = p.run(mount, "chmod 755 . one",
                        NOBODY + "$here/%s apply -n one; echo $?" % VSFQ)
