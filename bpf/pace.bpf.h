@@ -25,10 +25,11 @@
 static __always_inline __u64 pace_after(__u64 *until, __u64 amount, __u64 rate,
 					__u64 burst, __u64 now)
 {
-	__u64 from = now - burst * NSEC_PER_SEC / rate, next = *until;
+	__u64 from, next = *until;
 
 	if (!rate)
 		return 0;
+	from = now - burst * NSEC_PER_SEC / rate;
 	if ((__s64)(next - from) < 0)
 		next = from;
 	next += amount * NSEC_PER_SEC / rate;

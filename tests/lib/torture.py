@@ -143,8 +143,17 @@ echo step
 """
 
 
-LOOPS = {"bpf_chance": chance, "replace_loop": replace, "flap_loop": flap,
-         "attach_loop": attach, "kill_attach_loop": kill_attach,
+def late(rng, side):
+    """The other side has to wait now and then, whatever it sends."""
+    return """tc qdisc add dev {dev} clsact
+tc filter add dev {dev} ingress bpf da obj build/late.bpf.o sec tc/sometimes
+echo step
+"""
+
+
+LOOPS = {"bpf_chance": chance, "bpf_late": late, "replace_loop": replace,
+         "flap_loop": flap, "attach_loop": attach,
+         "kill_attach_loop": kill_attach,
          "kill_detach_loop": kill_detach, "kill_apply_loop": kill_apply}
 # What ends with them.
 UNDO = {"attach_loop": "{vsfq} detach {dev}",

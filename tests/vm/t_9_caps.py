@@ -211,18 +211,18 @@ def test_late_hook(t):
             (t.bed.host, t.bed.guest, 42, GUEST_DEV)):
         t.run(receiver, "ip link set {0} up && tc qdisc add dev {0} clsact && "
               "tc filter add dev {0} ingress bpf da obj build/late.bpf.o "
-              "sec tc".format(dev))
+              "sec tc/hour".format(dev))
         t.cleanup(receiver, "tc qdisc del dev {0} clsact; "
                   "ip link set {0} down".format(dev))
         t.serve(receiver, STREAM)
         before = paused(t, receiver, dev)
-        client = "build/vsload client --cid %d --port %d --streams 1" % (
+        client = "build/vsload client --cid %d --port %d --ping 1" % (
             cid, STREAM)
-        t.run(sender, client + " --duration 2", limit=200)
+        t.run(sender, client + " --duration 3", limit=200)
         t.run(receiver, "tc qdisc del dev %s clsact" % dev)
         late = paused(t, receiver, dev)
         t.check(late >= before + 3, "%d packets were late" % (late - before))
-        t.run(sender, client + " --duration 2")
+        t.run(sender, client + " --duration 2", limit=200)
         t.equal(paused(t, receiver, dev), late, "late without the program")
 
 
