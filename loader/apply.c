@@ -32,7 +32,6 @@ static int print_change(const struct options *opt, const char *path,
 /* What nobody needs with the policy that is in force now, if any. */
 static void forget(void)
 {
-	cgroup_forget();
 	policy_map_forget();
 	pins_cleanup();
 }

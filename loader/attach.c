@@ -111,7 +111,6 @@ static void undo(int sched)
 	if (sched == SCHED_NEW && !pins_any())
 		sched_unregister();
 	events_forget();
-	cgroup_forget();
 	policy_map_forget();
 	pins_cleanup();
 }

@@ -31,27 +31,14 @@ int cgroup_can_watch(void)
 	return err;
 }
 
-static int pin_all(const char *staged, struct cgroup *skel)
+static int pin_all(const char *staged, void *data)
 {
+	struct cgroup *skel = data;
 	char path[PATH_MAX];
 
 	return pins_add(staged, skel->obj) ?:
 	       bpf_link__pin(skel->links.vsfq_mkdir,
 			     pins_path(path, staged, LINK));
-}
-
-static int pin(struct cgroup *skel)
-{
-	const char *staged;
-	int err;
-
-	err = pins_stage(&staged);
-	if (err)
-		return err;
-	err = pin_all(staged, skel) ?: pins_commit(staged, PINS_CGROUP);
-	if (err)
-		pins_remove(staged);
-	return err;
 }
 
 /* Of the maps that all share it has one: events may come and go. */
@@ -91,7 +78,8 @@ static int attach(struct cgroup *skel)
 		return err;
 	/* This map may have been made just now. */
 	skel->rodata->build = our_build();
-	return cgroup__load(skel) ?: cgroup__attach(skel) ?: pin(skel);
+	return cgroup__load(skel) ?: cgroup__attach(skel) ?:
+	       pins_place(PINS_CGROUP, pin_all, skel);
 }
 
 int cgroup_watch(const struct vsfq_policy *policy)
@@ -123,11 +111,7 @@ void cgroup_refresh(void)
 
 void cgroup_forget(void)
 {
-	static struct vsfq_policy policy;
-	int in_force = policy_map_read(&policy);
-
-	if (!in_force || (in_force > 0 && !policy_has_cgroups(&policy)))
-		pins_remove(PINS_CGROUP);
+	pins_remove(PINS_CGROUP);
 }
 
 bool cgroup_is_current(void)

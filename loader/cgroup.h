@@ -27,7 +27,7 @@ int cgroup_watch(const struct vsfq_policy *policy);
  */
 void cgroup_refresh(void);
 
-/* Detach, unless the policy in force names any. */
+/* Detach: policy_map_forget() knows when. */
 void cgroup_forget(void);
 
 /* Did this version attach it, and is all of it still pinned? */

@@ -74,8 +74,9 @@ static int fill(int fd)
 	return err;
 }
 
-static int pin_all(const char *staged, struct connect *skel)
+static int pin_all(const char *staged, void *data)
 {
+	struct connect *skel = data;
 	char path[PATH_MAX];
 
 	return pins_add(staged, skel->obj) ?:
@@ -83,20 +84,6 @@ static int pin_all(const char *staged, struct connect *skel)
 			     pins_path(path, staged, CONNECT)) ?:
 	       bpf_link__pin(skel->links.vsfq_sendmsg,
 			     pins_path(path, staged, SENDMSG));
-}
-
-static int pin(struct connect *skel)
-{
-	const char *staged;
-	int err;
-
-	err = pins_stage(&staged);
-	if (err)
-		return err;
-	err = pin_all(staged, skel) ?: pins_commit(staged, PINS_CONNECT);
-	if (err)
-		pins_remove(staged);
-	return err;
 }
 
 /* Another version may have it in another form, in which nobody finds ours. */
@@ -142,7 +129,8 @@ static int attach(struct connect *skel)
 	if (connect__load(skel))
 		return 0;
 	return fill(bpf_map__fd(skel->maps.devices)) ?:
-	       connect__attach(skel) ?: pin(skel);
+	       connect__attach(skel) ?:
+	       pins_place(PINS_CONNECT, pin_all, skel);
 }
 
 static struct connect *open_skeleton(void)

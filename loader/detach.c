@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cgroup.h"
 #include "classifier.h"
 #include "connect.h"
 #include "device.h"
@@ -145,7 +144,6 @@ static int tidy_up(const struct options *opt, int ret)
 	refresh = connect_refresh();
 	unregister = unregister_unused();
 	events_forget();
-	cgroup_forget();
 	policy_map_forget();
 	pins_cleanup();
 	if (ret == EXIT_DONE && refresh)

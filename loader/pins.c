@@ -312,6 +312,21 @@ int pins_commit(const char *staged, const char *owner)
 	return ret > 0 ? unpin(staged) : ret;
 }
 
+int pins_place(const char *owner, int (*fill)(const char *staged, void *data),
+	       void *data)
+{
+	const char *staged;
+	int err;
+
+	err = pins_stage(&staged);
+	if (err)
+		return err;
+	err = fill(staged, data) ?: pins_commit(staged, owner);
+	if (err)
+		pins_remove(staged);
+	return err;
+}
+
 int pins_remove(const char *owner)
 {
 	char from[PATH_MAX], to[PATH_MAX];

@@ -80,6 +80,10 @@ bool pins_whole(const char *owner, const struct bpf_object *obj);
 /* The staging directory becomes the owner's; what was there goes away. */
 int pins_commit(const char *staged, const char *owner);
 
+/* All of these: "fill" pins what shall be there. After an error all is as before. */
+int pins_place(const char *owner, int (*fill)(const char *staged, void *data),
+	       void *data);
+
 /*
  * The directory gets the name of another one. Returns 1 if there was one, which
  * then has the name of this, 0 if there was none, or -errno.

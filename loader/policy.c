@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <string.h>
 
-#include "cgroup.h"
 #include "pins.h"
 #include "policy.h"
 #include "policy_map.h"
@@ -30,7 +29,6 @@ static int clear(const struct options *opt)
 	if (err)
 		return complain(opt, "cannot clear the policy: %s",
 				reason(err));
-	cgroup_forget();
 	policy_map_forget();
 	pins_cleanup();
 	return EXIT_DONE;

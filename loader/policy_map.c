@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "pins.h"
 #include "policy_change.h"
 #include "policy_map.h"
@@ -425,7 +426,10 @@ bool policy_map_pending(__u64 generation)
 void policy_map_forget(void)
 {
 	static struct vsfq_policy policy;
+	int in_force = policy_map_read(&policy);
 
-	if (!pins_sharing() && !policy_map_read(&policy))
+	if (!in_force || (in_force > 0 && !policy_has_cgroups(&policy)))
+		cgroup_forget();
+	if (!in_force && !pins_sharing())
 		pins_remove(PINS_POLICY);
 }

@@ -56,7 +56,10 @@ bool policy_map_pending(__u64 generation);
 /* From now on there is none. */
 int policy_map_clear(void);
 
-/* Remove the pins, unless a policy is in force or a program looks for one. */
+/*
+ * Remove the pins, unless a policy is in force or a program looks for one, and
+ * what tells of cgroups, unless a policy is in force that names any.
+ */
 void policy_map_forget(void);
 
 #endif
