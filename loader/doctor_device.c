@@ -6,8 +6,10 @@
 #include "classifier.h"
 #include "device.h"
 #include "doctor.h"
+#include "driver.h"
 #include "finding.h"
 #include "manager.h"
+#include "policy_device.h"
 #include "policy_map.h"
 #include "qdisc.h"
 #include "sched.h"
@@ -167,6 +169,28 @@ static void look_at_filters(json_t *findings, const struct device *dev)
 		    dev->name);
 }
 
+/* The series has not always had what holds the other side back. */
+static void look_at_pauses(json_t *findings, const struct device *dev)
+{
+	const struct vsfq_device_settings *d;
+	static struct vsfq_policy policy;
+	json_t *stats;
+
+	if (policy_map_read(&policy) <= 0)
+		return;
+	d = policy_device(&policy, dev);
+	if (!d || (!d->in.rate && !d->in.packet_rate))
+		return;
+	stats = driver_stats(dev->name);
+	if (!json_object_get(stats, "ingress_paused")) {
+		finding_add(findings, FINDING_PROBLEM, dev->name,
+			    "the policy has a rate for what arrives, and this kernel cannot hold it back");
+		finding_fix(findings,
+			    "boot a kernel with the whole series of this version of vsfq");
+	}
+	json_decref(stats);
+}
+
 static void look_at_managers(json_t *findings, const struct device *dev)
 {
 	if (manager_networkd(dev->ifindex)) {
@@ -198,5 +222,6 @@ void doctor_device(json_t *findings, const struct device *dev)
 	look_at_hook(findings, dev, here, true);
 	look_at_hook(findings, dev, here, false);
 	look_at_filters(findings, dev);
+	look_at_pauses(findings, dev);
 	look_at_managers(findings, dev);
 }

@@ -11,6 +11,7 @@
 #include "driver.h"
 #include "guest.h"
 #include "pins.h"
+#include "policy_device.h"
 #include "policy_map.h"
 #include "printable.h"
 #include "qdisc.h"
@@ -343,19 +344,14 @@ static void add_classifier(json_t *device, const struct classifier_stats *s)
 				      "out", (json_int_t)s->device.refused[1]));
 }
 
-/* As device_section() of the BPF programs finds the section. */
 static void add_device_caps(json_t *device, const struct device *dev)
 {
-	const struct vsfq_device_settings *d;
+	const struct vsfq_device_settings *d = policy_device(&policy, dev);
 
-	for (d = policy.device; d < policy.device + policy.devices; d++) {
-		if (strncmp(dev->name, d->name, d->length) &&
-		    strncmp(dev->port, d->name, d->length))
-			continue;
-		add_caps(device, &d->caps);
-		add_caps_of(device, "in", &d->in);
+	if (!d)
 		return;
-	}
+	add_caps(device, &d->caps);
+	add_caps_of(device, "in", &d->in);
 }
 
 /* Either half may be missing: tc can attach the qdisc alone. */

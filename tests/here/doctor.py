@@ -238,6 +238,21 @@ def test_device(t):
         t.check("anage" not in output, output)
 
 
+def test_pauses(t):
+    """A rate of what arrives, for a driver that cannot hold it back."""
+    needs_tun(t)
+    with tempfile.TemporaryDirectory() as top:
+        p = Policies(t, top)
+        for name, words in ("in", "in-rate = 1mbps"), ("out", "rate = 1mbps"):
+            p.write(name, "device vsock0 { %s }\n" % words)
+        told = [findings(p.run("$here/tests/sight/fake.py vsock0 || exit 77",
+                               "vsfq apply " + name, "vsfq doctor",
+                               namespaces="-mn")).get(("problem", "vsock0"), [])
+                for name in ("in", "out")]
+    said = ["cannot hold it back" in line for lines in told for line in lines]
+    t.equal(said.count(True), 1, "so told in %s" % told)
+
+
 def test_hook(t):
     """A classifier on one of its hooks alone is attached; attach makes good
     for the other one."""
