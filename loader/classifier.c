@@ -138,37 +138,25 @@ static void finish(struct bpf_link *link, int old, bool give_back)
 	bpf_link__destroy(link);
 }
 
-struct attachment {
-	struct bpf_link *link;
-	int old;
+struct attaching {
+	struct classify *skel;
+	struct {
+		struct bpf_link *link;
+		int old;
+	} at[NR_DIRECTIONS];
 };
 
-static int pin_all(const char *staged, struct classify *skel,
-		   struct attachment *at)
+static int pin_all(const char *staged, void *data)
 {
+	struct attaching *a = data;
 	char path[PATH_MAX];
 	int i, err;
 
-	err = pins_add(staged, skel->obj);
+	err = pins_add(staged, a->skel->obj);
 	/* Not bpf_link__pin(): a link taken over has a pin already. */
 	for (i = 0; !err && i < NR_DIRECTIONS; i++)
-		err = bpf_obj_pin(bpf_link__fd(at[i].link),
+		err = bpf_obj_pin(bpf_link__fd(a->at[i].link),
 				  pins_path(path, staged, directions[i]));
-	return err;
-}
-
-static int stage(const struct device *dev, struct classify *skel,
-		 struct attachment *at)
-{
-	const char *staged;
-	int err;
-
-	err = pins_stage(&staged);
-	if (err)
-		return err;
-	err = pin_all(staged, skel, at) ?: pins_commit(staged, dev->owner);
-	if (err)
-		pins_remove(staged);
 	return err;
 }
 
@@ -176,19 +164,19 @@ static int attach(const struct device *dev, struct classify *skel)
 {
 	struct bpf_program *progs[] = { skel->progs.vsfq_egress,
 					skel->progs.vsfq_ingress };
-	struct attachment at[NR_DIRECTIONS] = { };
+	struct attaching a = { .skel = skel };
 	int i, err = 0;
 
 	for (i = 0; !err && i < NR_DIRECTIONS; i++) {
-		at[i].link = take_link(dev, directions[i], progs[i],
-				       &at[i].old);
-		if (!at[i].link)
+		a.at[i].link = take_link(dev, directions[i], progs[i],
+					 &a.at[i].old);
+		if (!a.at[i].link)
 			err = -errno;
 	}
-	err = err ?: stage(dev, skel, at);
+	err = err ?: pins_place(dev->owner, pin_all, &a);
 	for (i = 0; i < NR_DIRECTIONS; i++)
-		if (at[i].link)
-			finish(at[i].link, at[i].old, err);
+		if (a.at[i].link)
+			finish(a.at[i].link, a.at[i].old, err);
 	return err;
 }
 

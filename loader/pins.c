@@ -340,35 +340,33 @@ int pins_remove(const char *owner)
 	return unpin(LEAVING);
 }
 
-static int pin_alone(const char *owner, const char *object, int fd)
-{
-	const char *staged;
-	char path[PATH_MAX];
-	int err;
+struct alone {
+	const char *object;
+	int fd;
+};
 
-	err = pins_stage(&staged);
-	if (err)
-		return err;
-	err = bpf_obj_pin(fd, pins_path(path, staged, object)) ?:
-	      pins_commit(staged, owner);
-	if (err)
-		pins_remove(staged);
-	return err;
+static int pin_alone(const char *staged, void *data)
+{
+	const struct alone *alone = data;
+	char path[PATH_MAX];
+
+	return bpf_obj_pin(alone->fd, pins_path(path, staged, alone->object));
 }
 
 int pins_open_or_make(const char *owner, const char *object, int (*make)(void))
 {
+	struct alone alone = { .object = object };
 	int err, fd = pins_open(owner, object);
 
 	if (fd != -ENOENT)
 		return fd;
-	fd = make();
-	if (fd < 0)
-		return fd;
-	err = pin_alone(owner, object, fd);
+	alone.fd = make();
+	if (alone.fd < 0)
+		return alone.fd;
+	err = pins_place(owner, pin_alone, &alone);
 	if (!err)
-		return fd;
-	close(fd);
+		return alone.fd;
+	close(alone.fd);
 	return err;
 }
 
