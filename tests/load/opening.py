@@ -6,6 +6,8 @@ usage: opening.py serve PORT       accept one, change its buffer at once, say so
                                    to the client
        opening.py connect CID PORT     the same on the other side: change the
                                    buffer while it connects, read one byte
+       opening.py give PORT       send each who comes more than he waits for
+       opening.py again CID PORT  connect, leave, and connect from the same port
        opening.py listen PORT COUNT    let so many connect, and accept none
        opening.py crowd CID PORT COUNT REFUSED     so many connect at once; say
                                    so when so many of them are refused
@@ -16,11 +18,13 @@ import select
 import signal
 import socket
 import sys
+import time
 
 from churn import patient_connect
 
 # Another one than the default, which is told to the peer.
 BUFFER = 65536
+BIND_SECONDS = 20
 
 
 def open_stream():
@@ -61,6 +65,41 @@ def connect(cid, port):
             sys.exit("the end, early")
 
 
+def give(port):
+    with open_listener(port, 2) as listener:
+        for who in b"12":
+            with listener.accept()[0] as s:
+                s.setblocking(False)
+                try:
+                    while True:
+                        s.send(bytes([who]) * BUFFER)
+                except BlockingIOError:
+                    s.setblocking(True)
+                s.recv(1)
+
+
+def patient_bind(s, port):
+    """The one before has it until his peer says that he has heard, or 8 s."""
+    for _ in range(BIND_SECONDS):
+        try:
+            s.bind((socket.VMADDR_CID_ANY, port))
+            return
+        except OSError as err:
+            if err.errno != errno.EADDRINUSE:
+                raise
+        time.sleep(1)
+    sys.exit("the port is never free")
+
+
+def again(cid, port):
+    for who in b"12":
+        with open_stream() as s:
+            patient_bind(s, port)
+            patient_connect(s, cid, port)
+            if s.recv(1) != bytes([who]):
+                sys.exit("what was not for us")
+
+
 def listen(port, count):
     with open_listener(port, count):
         signal.pause()
@@ -90,5 +129,5 @@ def crowd(cid, port, count, refused):
 
 
 if __name__ == "__main__":
-    {"serve": serve, "connect": connect, "listen": listen,
-     "crowd": crowd}[sys.argv[1]](*map(int, sys.argv[2:]))
+    {"serve": serve, "connect": connect, "give": give,
+     "again": again, "listen": listen, "crowd": crowd}[sys.argv[1]](*map(int, sys.argv[2:]))

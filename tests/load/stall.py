@@ -10,19 +10,23 @@ usage: stall.py serve PORT        read and forget
        stall.py give PORT SIZE    send so many bytes to one connection
        stall.py take CID PORT SIZE    connect, wait for SIGUSR1, read them, and
                                   send a byte after each read
+       stall.py wait CID PORT      connect, wait for SIGUSR1, read, answer once,
+                                   and then wait for more than a byte at once
        stall.py vain CID PORT COUNT   connect, and close before there is an answer
 """
 
 import errno
+import select
 import signal
 import socket
 import sys
 import time
 
-from churn import patient_connect
+from churn import patient_connect, received
 
 CHUNK = 16384
 PIECE = 10007
+PACKET = 65536
 MOST_SECONDS = 20       # without a byte; after 30 who is refused fails
 
 
@@ -86,6 +90,21 @@ def take(cid, port, size):
             s.send(b"x")
 
 
+def wait(cid, port):
+    with socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM) as s:
+        patient_connect(s, cid, port)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 20000)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+        print("connected", flush=True)
+        signal.sigwait({signal.SIGUSR1})
+        received(s, PACKET)
+        s.send(b"x")
+        # Less is left than is waited for, of a packet that counts as a whole.
+        received(s, 2 * PACKET + 60000)
+        if not select.select([s], [], [], MOST_SECONDS)[0]:
+            sys.exit("no more came")
+
+
 def vain(cid, port, count):
     for _ in range(count):
         with socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM) as s:
@@ -95,4 +114,4 @@ def vain(cid, port, count):
 
 if __name__ == "__main__":
     {"serve": serve, "send": send, "leave": leave, "give": give,
-     "take": take, "vain": vain}[sys.argv[1]](*map(int, sys.argv[2:]))
+     "take": take, "wait": wait, "vain": vain}[sys.argv[1]](*map(int, sys.argv[2:]))

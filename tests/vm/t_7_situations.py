@@ -222,6 +222,23 @@ def test_credit_does_not_wait(t):
     t.equal(job.wait(), 0, "status of the reader, who said " + job.output)
 
 
+def test_credit_does_not_wait_for_a_few(t):
+    """Nor if he waits for so much that he has to tell of each byte. Packets to
+    the host are large: a part of one is not counted as read."""
+    dev = load.HOST_DEV
+    t.cleanup(t.bed.host, "tc qdisc del dev {0} root; tc qdisc del dev {0} "
+              "clsact; ip link set {0} down".format(dev))
+    t.host("ip link set {0} up && tc qdisc replace dev {0} root pfifo_fast"
+           .format(dev))
+    t.start_server(t.bed.guest, "python3 tests/load/stall.py give 5809 2000000",
+                   "ready")
+    job = t.start_server(t.bed.host, "python3 tests/load/stall.py wait 42 5809",
+                         "connected", limit=150)
+    t.host(REFUSE.replace(DEV, dev))
+    t.host("kill -USR1 $(cat /run/job.%s)" % job.ident)
+    t.equal(job.wait(), 0, "status of the reader, who said " + job.output)
+
+
 def test_refused_long_ago(t):
     """The 30 s count from the first refusal since something passed, though it
     passed directly."""
@@ -329,10 +346,9 @@ def test_answers_that_wait(t):
             start["requests_refused_queue_full"], 50, "requests refused")
 
 
-def test_charged(t):
-    """What waits is charged to the cgroup that sent it, though its sockets be
-    closed."""
-    group, connections, credit = "/sys/fs/cgroup/sender", 32, 262144
+def hold_back(t, group, port, connections, credit):
+    """Have a sender in @group send more than is let through: return the peer and
+    the sender, and what tells that it is charged for so many bytes."""
     load.up(t)
     t.guest("tc qdisc replace dev %s root pfifo_fast; mkdir %s; "
             "echo +memory > /sys/fs/cgroup/cgroup.subtree_control" %
@@ -340,13 +356,40 @@ def test_charged(t):
     t.cleanup(t.bed.guest, "echo -memory > /sys/fs/cgroup/"
               "cgroup.subtree_control; rmdir " + group)
     hold = "python3 tests/load/hold.py "
-    t.start_server(t.bed.host, hold + "listen 5807 %d" % credit, "listening")
+    peer = t.start_server(t.bed.host, hold + "listen %d %d" % (port, credit),
+                          "listening")
     job = t.start_server(t.bed.guest, "bash -c 'echo $$ > %s/cgroup.procs && "
-                         "exec %s'" % (group, hold + "stream 2 5807 %d 65536" %
-                                       connections), "ready")
+                         "exec %s'" % (group, hold + "stream 2 %d %d 65536" %
+                                       (port, connections)), "ready")
     t.guest("%s && kill -USR1 $(cat /run/job.%s)" % (REFUSE, job.ident))
     charged = ("[ $(awk '$1 == \"kernel\" { print $2 }' %s/memory.stat) -gt %d ]"
                % (group, connections * credit))
     t.wait_for(t.bed.guest, charged)
+    return peer, job, charged
+
+
+def test_charged(t):
+    """What waits is charged to the cgroup that sent it, though its sockets be
+    closed."""
+    group = "/sys/fs/cgroup/sender"
+    _, job, charged = hold_back(t, group, 5807, 32, 262144)
     t.end(job)
     t.guest("[ ! -s %s/cgroup.procs ] && %s" % (group, charged))
+
+
+def test_peer_left(t):
+    """What waits for a peer that has closed is freed, and not when it is given
+    up after 30 s."""
+    peer, _, charged = hold_back(t, "/sys/fs/cgroup/sender", 5811, 32, 262144)
+    t.end(peer)
+    t.wait_for(t.bed.guest, "! " + charged, limit=15)
+
+
+def test_same_port(t):
+    """Who leaves and comes again from the same port gets no answer that was
+    for him who left."""
+    load.up(t)
+    t.guest("tc qdisc replace dev %s root tbf rate 100kbit burst 70kb "
+            "latency 900s" % DEV)
+    t.start_server(t.bed.guest, OPENING + "give 5812", "ready")
+    t.host(OPENING + "again 42 5812", limit=90)
