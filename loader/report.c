@@ -13,6 +13,7 @@
 #include "pins.h"
 #include "policy_device.h"
 #include "policy_map.h"
+#include "policy_words.h"
 #include "printable.h"
 #include "qdisc.h"
 #include "report.h"
@@ -48,10 +49,6 @@ static const char * const drop_names[VSFQ_NR_DROPS] = {
 	[VSFQ_DROP_DEVICE] = "device",
 	[VSFQ_DROP_POOL] = "pool",
 	[VSFQ_DROP_RESET] = "reset",
-};
-
-static const char * const type_names[] = {
-	"unknown", "stream", "seqpacket", "dgram",
 };
 
 static json_t *json_stats(const struct vsfq_stats *s)
@@ -284,7 +281,8 @@ static json_t *json_flow(const struct vsfq_flow_key *key,
 				 "local_port", (json_int_t)key->local_port,
 				 "peer_cid", (json_int_t)key->peer_cid,
 				 "peer_port", (json_int_t)key->peer_port,
-				 "type", type_names[key->type & 3],
+				 "type",
+				 policy_word(policy_types, key->type),
 				 "class", class_name(stats->class) ?: "unknown",
 				 "cgroup", (json_int_t)stats->cgroup,
 				 "uid", (json_int_t)stats->uid);

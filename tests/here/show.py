@@ -188,6 +188,15 @@ def test_show(t):
             1 + text.count("\n    sent  "), "rates in\n" + text)
 
 
+def test_odd_type(t):
+    """What the other side calls a type that there is not is none of ours."""
+    with tempfile.TemporaryDirectory() as top:
+        output = Attached(t, top).watch(
+            "$here/tests/sight/send.py vsock0 odd 1", "vsfq -j show -s")
+    t.equal({f["type"] for f in json.loads(output)[0]["flows"]},
+            {"dgram", "unknown"}, "types")
+
+
 CAPS = """
 class few { rate = 80001bps  burst = 70002  packet-rate = 3  connections = 4
 	connection-rate = 5  priority = 6  group-rate = 7bps  group-burst = 70008

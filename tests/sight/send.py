@@ -10,6 +10,7 @@ usage: tests/sight/send.py DEVICE KIND COUNT [PORTS [in|TO,...]]
 	accept, reset		answers to those of streams
 	data			of seqpacket connections
 	dgram
+	odd			data of a type that there is not
 	in: they arrive at a device that tests/sight/fake.py has made
 """
 import fcntl
@@ -24,7 +25,8 @@ ETH_P_VSOCK = 0x00fb
 HEADER = struct.Struct("<QQIIIHHIII")
 REQUEST, RESPONSE, RST, RW = 1, 2, 3, 5
 KINDS = {"stream": (1, REQUEST), "seqpacket": (2, REQUEST), "dgram": (3, RW),
-         "data": (2, RW), "accept": (1, RESPONSE), "reset": (1, RST)}
+         "data": (2, RW), "odd": (5, RW), "accept": (1, RESPONSE),
+         "reset": (1, RST)}
 
 
 def outward(device, uid=-1):
