@@ -304,7 +304,8 @@ static __always_inline void count_flow(struct __sk_buff *skb,
 	/* What is open is in its class until the request for it is answered. */
 	if (egress || !begins || stats->state != VSFQ_FLOW_OPEN)
 		stats->class = class;
-	begins |= now - stats->last_seen > OWNER_NS;
+	/* Another CPU may have seen it since, which is no silence. */
+	begins |= (__s64)(now - stats->last_seen) > OWNER_NS;
 	stats->last_seen = now;
 	if (!egress) {
 		count(&stats->received, skb);

@@ -181,15 +181,17 @@ struct sweep {
 	__u64 now;
 };
 
+/* Another CPU may have heard of it since the sweep began: no time ago. */
 static long sweep_connection(void *map, struct vsfq_flow_key *key,
 			     struct vsfq_connection *c, struct sweep *sweep)
 {
-	__u64 most = c->answered ? CONNECTION_SILENT_NS :
+	__s64 silent = sweep->now - c->last_seen;
+	__s64 most = c->answered ? CONNECTION_SILENT_NS :
 		     c->opened == VSFQ_IN ? CONNECTION_REPLY_NS :
 					    CONNECTION_ANSWER_NS;
 	struct vsfq_flow_key ended = *key;
 
-	if (sweep->now - c->last_seen > most)
+	if (silent > most)
 		connection_end(&ended, sweep->dev);
 	return 0;
 }
@@ -213,7 +215,7 @@ static __always_inline bool connections_sweep(struct vsfq_device_stats *dev,
 	struct sweep sweep = { dev, now };
 	__u64 last = dev->swept;
 
-	if (now - last < NSEC_PER_SEC ||
+	if ((__s64)(now - last) < (__s64)NSEC_PER_SEC ||
 	    __sync_val_compare_and_swap(&dev->swept, last, now) != last)
 		return false;
 	bpf_for_each_map_elem(&connections, sweep_connection, &sweep, 0);

@@ -12,6 +12,7 @@ from policies import Policies, by_hand, needs_tun
 REQUEST, RESPONSE, RST, HALF, SHUTDOWN, RW = 1, 2, 3, "4,1", "4,3", 5
 FORGET = "forget"   # the flow, as if others had taken its place
 PORT = "port"       # of the device: it is told what comes after
+LATER = "later"     # another CPU has heard of it, by a clock that is ahead
 NOBODY = "by=mirror0"   # it is of no socket
 MEMBER = "member"   # it is of a socket of CGROUP
 CGROUP = "/vsfq-asks"
@@ -27,6 +28,19 @@ value = json.load(sys.stdin)["value"]
 value[16:32] = b"%(port)-16s".replace(b" ", bytes(1))
 print(*value)')
 %(tool)s map update $device value $value && echo
+"""
+# When it was heard of comes first.
+TELL_LATER = """
+for port in %(ports)s; do
+    c="pinned /sys/fs/bpf/c/connections key \
+       3 0 0 0 $port 0 0 0 2 0 0 0 136 19 0 0 1 0 0 0"
+    value=$(%(tool)s -j map lookup $c | python3 -c '
+import json, sys
+value = json.load(sys.stdin)["value"]
+value[6] = 1
+print(*value)')
+    %(tool)s map update $c value $value
+done && echo
 """
 
 
@@ -45,6 +59,9 @@ def asks(t, policy, *steps):
                 commands.append("vsfq apply policy%d || exit" % i)
             elif step[0] == PORT:
                 commands.append(TELL_PORT % {"tool": tool, "port": step[1]})
+            elif step[0] == LATER:
+                commands.append(TELL_LATER % {
+                    "tool": tool, "ports": " ".join(map(str, step[1:]))})
             elif step[0] == FORGET:
                 commands.append(
                     "for port in %s; do echo map delete pinned "
@@ -121,6 +138,15 @@ def test_claims(t):
         (RESPONSE, 1, 2, 3), (RST, 3), few, (RESPONSE, "in", 1, 3, 4),
         (RESPONSE, 2))
     t.equal(device["opens"]["open"], 2, "open, of those from before")
+
+
+def test_heard_of_meanwhile(t):
+    """One that another CPU hears of while all are looked through stays."""
+    through, device, _, _ = asks(
+        t, 'device "*" { connections = 3 }', (REQUEST, 1, 2, 3),
+        (RESPONSE, "in", 1), (LATER, 1, 2), (REQUEST, 4))
+    t.equal((through, device["opens"]["open"]),
+            ([[1, 2, 3], [1], [], []], 3), "let through, and open")
 
 
 def test_owner_of_ours(t):
