@@ -161,6 +161,7 @@ struct __sk_buff {
 	__u32 len;
 	__u32 protocol;
 	__u32 tc_index;
+	__u32 tc_classid;
 	__u64 tstamp;
 	__u32 gso_segs;
 	struct bpf_sock *sk;

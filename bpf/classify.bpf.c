@@ -9,7 +9,8 @@
  * are in one entry, under the addresses as this machine sees them (local,
  * peer). Egress also writes the class into skb->tc_index, where the vsfq
  * qdisc finds it; without this program the qdisc applies the default policy
- * by itself.
+ * by itself. So it does for what a filter of clsact lets pass with TC_ACT_OK,
+ * which puts its own class there.
  *
  * THE POLICY (policy.h) is a list of rules, of which the first that matches
  * decides. It is asked for each connection request and once per flow and
@@ -460,6 +461,16 @@ static __always_inline bool within_caps(struct __sk_buff *skb,
 	return true;
 }
 
+/*
+ * For the qdisc. A program behind this one that returns TCX_PASS has the kernel
+ * put what is in tc_classid there.
+ */
+static __always_inline void tell_class(struct __sk_buff *skb, __u32 class)
+{
+	skb->tc_index = VSFQ_TC_MARK | class;
+	skb->tc_classid = VSFQ_TC_MARK | class;
+}
+
 static __always_inline int account(struct __sk_buff *skb, bool egress)
 {
 	struct vsfq_flow_stats *stats;
@@ -522,7 +533,7 @@ static __always_inline int account(struct __sk_buff *skb, bool egress)
 	if (stats && connection)
 		follow(dev, stats, &key, op, egress);
 	if (egress)
-		skb->tc_index = VSFQ_TC_MARK | class;
+		tell_class(skb, class);
 	else
 		pace(skb, p, dev);
 	return TCX_NEXT;

@@ -164,7 +164,7 @@ static void look_at_filters(json_t *findings, const struct device *dev)
 	if (qdisc_filters(dev->ifindex, &any) || !any)
 		return;
 	finding_add(findings, FINDING_WARNING, dev->name,
-		    "a clsact or ingress qdisc, whose filters see its packets after vsfq");
+		    "a clsact or ingress qdisc, whose filters see its packets after vsfq: what leaves has lost its class behind one that ends in pass");
 	finding_fix(findings, "tc filter show dev %s ingress, and egress",
 		    dev->name);
 }

@@ -226,7 +226,7 @@ def test_device(t):
             "vsfq doctor", namespaces="-mn")
         finds(t, output, "ok", "vsock0", "up")
         for words in (('"pfifo"', "tc qdisc del dev vsock0 root"),
-                      ("clsact", "tc filter"),
+                      ("clsact", "lost its class", "tc filter"),
                       ("systemd-networkd", "Unmanaged=yes"),
                       ("NetworkManager", "nmcli device set vsock0")):
             finds(t, output, "warning", "vsock0", *words)

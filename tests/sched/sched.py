@@ -643,6 +643,23 @@ def test_policy_replaced_under_load():
         equal(f"packets of flow {port}", sum(p[1] == port for p in sent), 200)
 
 
+def test_policy_passed_on():
+    """What has a class keeps it behind another program that lets it pass."""
+    dev = device()
+    policy("class a { } rule { local-port = 1 class = a }")
+    obj = os.path.join(os.path.dirname(VSFQ), "shared.bpf.o")
+    must(BPFTOOL, "prog", "load", obj, HAND)
+    must(BPFTOOL, "net", "attach", "tcx_egress", "pinned", HAND, "dev",
+         dev.name)
+    dev.send(DGRAM, 1, 64, 20)
+    dev.send(DGRAM, 2, 64, 10)
+    equal("packets", len(dev.receive_all()) + dev.lost(), 30)
+    for name, count in ("a", 20), ("dgram", 10):
+        c = queue_class(dev, name)
+        equal(f"packets of {name}, sent and served",
+              (c["sent"]["packets"], c["served"]["packets"]), 2 * (count,))
+
+
 def by_hand(dev, policy_pin):
     """Another classifier behind ours, that goes by a policy of its own."""
     obj = os.path.join(os.path.dirname(VSFQ), "classify.bpf.o")
