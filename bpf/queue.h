@@ -73,6 +73,7 @@ struct group {
 	__u32 next_turn;
 	__u32 members;			/* flows, on a list or not */
 	bool on_turn;
+	bool waits;			/* for credit, since it sent last */
 };
 
 #endif

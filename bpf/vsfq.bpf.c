@@ -334,6 +334,7 @@ static __always_inline void group_start(struct group *g, struct group_key *key)
 	g->flows.head = 0;
 	g->members = 0;
 	g->on_turn = false;
+	g->waits = false;
 }
 
 __verified_once __u32 group_of(struct vsfq_queue *q __arg_nonnull,
@@ -1069,6 +1070,7 @@ static __always_inline void charge(struct flow *f, struct group *g,
 {
 	f->deficit -= slot->cost;
 	g->deficit -= slot->cost;
+	g->waits = false;
 	if (caps)
 		meter_charge(&g->meter, caps, slot);
 }
@@ -1122,6 +1124,14 @@ static __always_inline __u32 serve_flow(struct vsfq_queue *q,
 	return i;
 }
 
+/* It is asked again whenever another one of its class has credit. */
+static __always_inline void group_wait(struct vsfq_class_queue *c,
+				       struct group *g)
+{
+	c->groups_throttled += !g->waits;
+	g->waits = true;
+}
+
 /*
  * When a group may go on, 0 if now: one that sends needs credit, one that would
  * be forgotten all of it, since nobody gets rid of a debt by a pause.
@@ -1137,7 +1147,7 @@ static __always_inline __u64 group_at_credit(struct vsfq_class_queue *c,
 		return 0;
 	at = meter_at(&g->meter, caps, !g->flows.head);
 	if (at && sends)
-		c->groups_throttled++;
+		group_wait(c, g);
 	return at;
 }
 
