@@ -105,6 +105,7 @@ char _license[] SEC("license") = "GPL";
 #define MAX_STEPS		(1 << 20)
 #define MAX_STEPS_RESET		(1 << 18)
 #define MAX_DROPS		64	/* to make room for one datagram */
+#define MAX_LOOKS		64	/* at flows, for one of a group */
 #define OWN_PACKETS		64	/* of a qdisc, whatever others do */
 #define OWN_FLOWS		VSFQ_MAX_CLASSES	/* for the spare ones */
 #define OWN_GROUPS		VSFQ_MAX_CLASSES
@@ -312,16 +313,40 @@ __verified_once int fat_update(struct vsfq_class_queue *c __arg_nonnull,
 	return 0;
 }
 
+/* The highest bit; log2_above() does not tell the two highest apart. */
+static __always_inline __u32 highest(__u32 bits)
+{
+	__u32 rest = bits & ~(1U << (VSFQ_NR_LEVELS - 1));
+
+	return (bits == rest ? log2_above(rest) - 1 : VSFQ_NR_LEVELS - 1) %
+	       VSFQ_NR_LEVELS;
+}
+
 static __always_inline __u32 fattest(struct vsfq_class_queue *c)
 {
-	__u32 rest = c->levels & ~(1U << (VSFQ_NR_LEVELS - 1));
+	return c->levels ? c->fat[highest(c->levels)] : 0;
+}
 
-	if (!c->levels)
-		return 0;
-	/* log2_above() does not tell the two highest bits apart. */
-	return c->fat[(c->levels == rest ? log2_above(rest) - 1 :
-					   VSFQ_NR_LEVELS - 1) %
-		      VSFQ_NR_LEVELS];
+/* The same of a group; 0 if none of the first MAX_LOOKS of the class is. */
+__verified_once __u32 fattest_of(struct vsfq_class_queue *c __arg_nonnull,
+				 __u32 group)
+{
+	__u32 levels = c->levels, level, i = 0;
+	int n;
+
+	bpf_for(n, 0, MAX_LOOKS) {
+		if (!i && !levels)
+			break;
+		if (!i) {
+			level = highest(levels);
+			levels &= ~(1U << level);
+			i = c->fat[level];
+		}
+		if (flow_at(i)->group == group)
+			return i;
+		i = flow_at(i)->thinner;
+	}
+	return 0;
 }
 
 /* Groups and flows come and go. */
@@ -781,20 +806,27 @@ static __always_inline void enforce_limit(struct Qdisc *sch,
 	}
 }
 
-/* A group over its limit pays with datagrams of the flow that exceeds it. */
+/*
+ * A group over its limit pays with datagrams of its fattest flow; where others
+ * have many that are fatter, of the one that exceeds it.
+ */
 static __always_inline void enforce_group(struct Qdisc *sch,
 					  struct vsfq_queue *q,
 					  struct vsfq_class_queue *c, __u32 i,
 					  __u64 memory,
 					  struct bpf_sk_buff_ptr *to_free)
 {
-	struct group *g = group_at(flow_at(i)->group);
+	__u32 group = flow_at(i)->group, victim;
 	int n;
 
-	bpf_for(n, 0, MAX_DROPS)
-		if (g->memory <= memory || !flow_at(i)->packets ||
-		    !drop_oldest(sch, q, c, i, VSFQ_DROP_GROUP, to_free))
+	bpf_for(n, 0, MAX_DROPS) {
+		if (group_at(group)->memory <= memory)
 			break;
+		victim = fattest_of(c, group) ?: i;
+		if (!flow_at(victim)->packets ||
+		    !drop_oldest(sch, q, c, victim, VSFQ_DROP_GROUP, to_free))
+			break;
+	}
 }
 
 __verified_once __u64 queued_memory(struct vsfq_queue *q __arg_nonnull)

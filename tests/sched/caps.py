@@ -248,8 +248,10 @@ def test_policy_memory():
            "rule { type = dgram class = each }")
     dev.send(DGRAM, 1, 60000, 30, a)
     dev.send(DGRAM, 2, 60000, 10, b)
+    dev.send(DGRAM, 4, 30000, 5, a)
     got = dev.receive_all()
     equal("packets of b", sum(p[1] == 2 for p in got), 10)
+    equal("packets of the few of a", sum(p[1] == 4 for p in got), 5)
     drops = queue_class(dev, "each")["drops"]["group"]
     check(drops > 5, f"{drops} dropped")
     equal("packets of a", sum(p[1] == 1 for p in got), 30 - drops)
