@@ -4,9 +4,10 @@
  * (packets, flows, groups) is an element of an array of fixed size and is
  * named by its index, 0 meaning none: no allocation can fail between two
  * packets, and memory is bounded by construction. A list belongs to one qdisc
- * and is protected by its root lock. A pool is shared by all qdiscs: what was
- * never used comes from a counter, what was given back from a stack map with
- * a lock of its own. The elements are not static so that the loader finds them.
+ * and is protected by its root lock. A pool is shared by all qdiscs of an
+ * object: what was never used comes from a counter, what was given back from a
+ * stack map with a lock of its own. The elements are not static so that the
+ * loader finds them.
  *
  * SHARES. A qdisc whose device stands still, as that of a guest that is
  * suspended does, gives nothing back, and must not keep others from working. So

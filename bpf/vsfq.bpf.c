@@ -69,8 +69,9 @@
  *
  * LIMITS. No allocation: packets, flows and groups come from fixed pools (see
  * vsfq.h for their sizes, pool.bpf.h for how). All qdiscs of the machine share
- * them, and none gets more than half of what is left. What there is no flow or
- * group for shares a spare one of its class. A socket without an owner (a
+ * them, as long as all have the same overhead, which is a constant of this
+ * object, and none gets more than half of what is left. What there is no flow
+ * or group for shares a spare one of its class. A socket without an owner (a
  * reset for a connection that does not exist) is in the group of cgroup 0, and
  * so is everything orphaned before it came here. Only a cap delays anything: if
  * a packet is queued in a class without one, it is sent as soon as the device
@@ -187,6 +188,12 @@ struct {
 
 static const struct vsfq_queue new_queue;
 static __u32 last_queue_id;
+
+/*
+ * The map of queues may be that of the object before, of another overhead or
+ * version, whose qdiscs have pools of their own: the loader looks into ours.
+ */
+__u32 instance;
 
 /* What enqueue needs to know of a packet. */
 struct packet {
@@ -1558,6 +1565,15 @@ static __always_inline void queue_name(struct vsfq_queue *q,
 		q->device[i] = dev->name[i];
 }
 
+/* A number that no other object has, nor 0. */
+static __always_inline __u32 own_instance(void)
+{
+	if (!instance)
+		__sync_val_compare_and_swap(&instance, 0,
+					    bpf_ktime_get_ns() >> 10 | 1);
+	return instance;
+}
+
 SEC("struct_ops")
 int BPF_PROG(vsfq_init, struct Qdisc *sch, struct nlattr *opt,
 	     struct netlink_ext_ack *extack)
@@ -1574,6 +1590,7 @@ int BPF_PROG(vsfq_init, struct Qdisc *sch, struct nlattr *opt,
 	if (!q)
 		return -ENOMEM;
 	q->id = __sync_fetch_and_add(&last_queue_id, 1) + 1;
+	q->instance = own_instance();
 	q->build = build;
 	q->overhead = overhead;
 	queue_name(q, sch->dev_queue->dev);

@@ -223,7 +223,7 @@ struct vsfq_class_queue {
 };
 
 struct vsfq_queue {
-	__u32 id;			/* never used twice */
+	__u32 id;			/* never used twice in an instance */
 	__u32 packets;			/* so many it has of each pool */
 	__u32 flows;			/* the spare ones among them */
 	__u32 groups;
@@ -243,7 +243,7 @@ struct vsfq_queue {
 	char port[VSFQ_NAME_SIZE];	/* empty until the loader tells it */
 	__u64 build;			/* of the program that made it */
 	__u32 overhead;			/* that it goes by */
-	__u32 pad;
+	__u32 instance;			/* of the maps that its flows are in */
 	struct vsfq_class_queue class[VSFQ_MAX_CLASSES];
 };
 

@@ -32,12 +32,10 @@ static const struct vsfq__bss *map_memory(void)
 	return map == MAP_FAILED ? NULL : map;
 }
 
-int backlog_open(void)
+static int open_all(void)
 {
 	int err = -ENOENT;
 
-	if (!sched_is_current())
-		return pins_exist(PINS_QDISC) ? -ESTALE : -ENOENT;
 	flow_index = pins_open_map(PINS_QDISC, "flow_index", sizeof(__u32));
 	if (flow_index < 0)
 		return flow_index;
@@ -54,6 +52,25 @@ int backlog_open(void)
 close_index:
 	close(flow_index);
 	return err;
+}
+
+/* One that an older version made has no number. */
+static bool is_in_memory(const struct vsfq_queue *queue)
+{
+	return queue->instance && queue->instance == memory->instance;
+}
+
+int backlog_open(const struct vsfq_queue *queue)
+{
+	int err;
+
+	if (!sched_is_current())
+		return pins_exist(PINS_QDISC) ? -ESTALE : -ENOENT;
+	err = open_all();
+	if (err || is_in_memory(queue))
+		return err;
+	backlog_close();
+	return -ESTALE;
 }
 
 void backlog_close(void)

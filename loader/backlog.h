@@ -8,6 +8,7 @@
 #include "../bpf/vsfq.h"
 
 struct vsfq_flow_key;
+struct vsfq_queue;
 
 struct backlog {
 	__u64 packets;
@@ -19,9 +20,10 @@ struct backlog {
 
 /*
  * Before the first backlog_read(), and after the last: 0, -ENOENT if no qdisc
- * is registered, -ESTALE if this version did not do it.
+ * is registered, -ESTALE if this version did not do it, or did it again, with
+ * another overhead, since this queue was made.
  */
-int backlog_open(void);
+int backlog_open(const struct vsfq_queue *queue);
 void backlog_close(void);
 
 /*

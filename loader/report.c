@@ -307,12 +307,14 @@ static void add_flow(const struct vsfq_flow_key *key,
 	json_array_append_new(flows->array, flow);
 }
 
-static void add_flows(json_t *device, const char *owner, __u32 queue)
+/* "queue" is NULL if it is none of ours. */
+static void add_flows(json_t *device, const char *owner,
+		      const struct vsfq_queue *queue)
 {
-	struct flows flows = { json_array(), json_object(), queue };
+	struct flows flows = { json_array(), json_object() };
 
-	if (queue && backlog_open())
-		flows.queue = 0;
+	if (queue && !backlog_open(queue))
+		flows.queue = queue->id;
 	classifier_flows(owner, add_flow, &flows);
 	backlog_close();
 	json_decref(flows.told);
@@ -383,7 +385,7 @@ static json_t *json_device(const struct device *dev, bool statistics)
 				    json_classes(attached ? &stats : NULL,
 						 queued ? &queue : NULL));
 	if (attached && statistics)
-		add_flows(device, dev->owner, queued ? queue.id : 0);
+		add_flows(device, dev->owner, queued ? &queue : NULL);
 	if (statistics)
 		json_object_set_new(device, "driver", driver_stats(dev->name));
 	return device;

@@ -404,6 +404,21 @@ def test_flow_table():
     equal("port in bpftool", json.loads(dump)[0]["key"]["local_port"], 7)
 
 
+def test_flows_of_another_overhead():
+    """What waits of each flow is told of the qdiscs that were made last; of
+    others nothing is, rather than that nothing waits."""
+    before, last = device("vsock0"), device("vsock1", attach=False)
+    must(VSFQ, "-o", "1", "attach", "vsock1")
+    for dev in before, last:
+        dev.send(STREAM, 1, 1000, 10)
+        equal("packets of the class",
+              queue_class(dev, "stream")["backlog"]["packets"], 10 - RING)
+    flow, = show(last)["flows"]
+    equal("packets", flow["backlog"]["packets"], 10 - RING)
+    flow, = show(before)["flows"]
+    check(not {"backlog", "waited_us", "sojourn_us"} & set(flow), f"{flow}")
+
+
 def test_without_classifier():
     """tc alone attaches the qdisc, which then classifies by itself."""
     registered = device("vsock1")
