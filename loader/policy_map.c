@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cgroup.h"
+#include "delay.h"
 #include "pins.h"
 #include "policy_change.h"
 #include "policy_map.h"
@@ -218,11 +218,7 @@ int policy_map_read(struct vsfq_policy *policy)
 /* Generations tell policies apart, also across one that was removed. */
 static __u64 new_generation(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (now.tv_sec * 1000000ULL + now.tv_nsec / 1000) <<
-	       GENERATION_SHIFT;
+	return delay_now() / 1000 << GENERATION_SHIFT;
 }
 
 static int rename_pin(const char *from, const char *to)
