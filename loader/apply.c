@@ -64,17 +64,26 @@ static int watch(const struct options *opt, const char *path,
 	return EXIT_DONE;
 }
 
+/* Of what policy_map_write() or policy_map_restore() returned. */
+static void note_unknown(int ret)
+{
+	if (ret > 0)
+		fprintf(stderr, "vsfq: the policy is in force, but may not know a cgroup that was made meanwhile (try: vsfq apply)\n");
+}
+
 static int write_policy(const struct options *opt, const char *path,
 			struct vsfq_policy *new)
 {
-	int err = policy_map_write(new);
+	int ret = policy_map_write(new);
 
-	if (!err) {
-		note_missing(new);
-		return EXIT_DONE;
+	if (ret < 0) {
+		forget();
+		return complain(opt, "cannot apply \"%s\": %s", path,
+				reason(ret));
 	}
-	forget();
-	return complain(opt, "cannot apply \"%s\": %s", path, reason(err));
+	note_unknown(ret);
+	note_missing(new);
+	return EXIT_DONE;
 }
 
 static int roll_back(const struct options *opt, int kept, __u64 generation)
@@ -82,14 +91,15 @@ static int roll_back(const struct options *opt, int kept, __u64 generation)
 	int err, lock = pins_lock();
 
 	err = policy_map_restore(kept, generation);
-	if (!err) {
+	if (err >= 0) {
 		cgroup_refresh();
 		forget();
 	}
+	note_unknown(err);
 	close(lock);
 	if (err == -ESTALE)
 		return complain(opt, "not confirmed, but a policy was applied or cleared meanwhile: nothing is rolled back");
-	if (err)
+	if (err < 0)
 		return complain(opt, "not confirmed, but cannot roll back: %s",
 				reason(err));
 	return complain(opt, "not confirmed: %s", kept < 0 ?

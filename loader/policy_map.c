@@ -264,6 +264,7 @@ static int put(int outer, int inner)
 
 static int write_once(int outer, struct vsfq_policy *policy)
 {
+	__u64 before = policy->generation;
 	int err, inner = new_inner();
 	__u32 zero = 0;
 
@@ -275,6 +276,9 @@ static int write_once(int outer, struct vsfq_policy *policy)
 	err = bpf_map_update_elem(inner, &zero, policy, BPF_ANY) ?:
 	      put(outer, inner);
 	close(inner);
+	/* The one that it has in force, if it is. */
+	if (err)
+		policy->generation = before;
 	return err;
 }
 
@@ -284,12 +288,14 @@ static int write_once(int outer, struct vsfq_policy *policy)
  */
 static int write_policy(int outer, struct vsfq_policy *policy)
 {
-	int err, tries = TRIES;
+	int tries, err = write_once(outer, policy);
 
-	do
-		err = write_once(outer, policy);
-	while (!err && policy_find_again(policy) && --tries);
-	return err;
+	if (err)
+		return err;
+	for (tries = 1; policy_find_again(policy); tries++)
+		if (tries == TRIES || write_once(outer, policy))
+			return 1;
+	return 0;
 }
 
 int policy_map_write(struct vsfq_policy *policy)
@@ -344,11 +350,12 @@ static int put_back(int outer, int kept)
 {
 	static struct vsfq_policy policy;
 	__u32 zero = 0;
+	int ret = -ENOENT;
 
 	if (!bpf_map_lookup_elem(kept, &zero, &policy) &&
-	    policy_has_cgroups(&policy) && !write_policy(outer, &policy))
-		return 0;
-	return put(outer, kept);
+	    policy_has_cgroups(&policy))
+		ret = write_policy(outer, &policy);
+	return ret < 0 ? put(outer, kept) : ret;
 }
 
 static int restore(int outer, int kept, __u64 generation)

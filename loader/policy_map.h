@@ -33,7 +33,8 @@ int policy_map_read(struct vsfq_policy *policy);
 
 /*
  * Put a policy in force, in one step. When this returns no program runs that
- * still goes by the one before.
+ * still goes by the one before. Returns 0, 1 if it is in force but may not
+ * know a cgroup that was made meanwhile, or -errno, and then it is not.
  */
 int policy_map_write(struct vsfq_policy *policy);
 
@@ -42,7 +43,8 @@ int policy_map_keep(void);
 
 /*
  * Put a policy that was kept, or none if that is negative, in the place of the
- * one of this generation. -ESTALE: that is no longer the one in force.
+ * one of this generation: returns as much, and -ESTALE if that is no longer the
+ * one in force.
  */
 int policy_map_restore(int kept, __u64 generation);
 

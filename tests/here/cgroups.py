@@ -161,6 +161,46 @@ def test_meanwhile(t):
         t.equal(output, "[]\n", "what passed")
 
 
+# When the policy takes its place something happens.
+HOOK = """
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int rename(const char *from, const char *to)
+{
+	int ret = syscall(SYS_renameat2, -100, from, -100, to, 0);
+
+	if (strstr(to, "/current"))
+		system(getenv("THEN"));
+	return ret;
+}
+"""
+
+
+def test_not_again(t):
+    """A policy that is in force, and cannot be put there once more for a cgroup
+    that was made meanwhile, is no error, and -C takes it back."""
+    note = "vsfq: the policy is in force, but may not know a cgroup that was " \
+        "made meanwhile (try: vsfq apply)\n"
+    hook = "cc -shared -fPIC -o hook.so hook.c || exit 77; export THEN='" \
+        "unset LD_PRELOAD; mkdir -p %s%s; mount -o remount,bind,ro " \
+        "/sys/fs/bpf'" % (TOP, GROUP)
+    apply = "LD_PRELOAD=$PWD/hook.so $here/%s apply two" % VSFQ
+    again = "mount -o remount,bind,rw /sys/fs/bpf"
+    in_force = "vsfq policy show | grep -c " + GROUP
+    output = says(
+        t, {"one": "class stream { limit = 2 }",
+            "two": RULE % (GROUP, "drop"), "hook.c": HOOK},
+        hook, apply + "; echo $?", in_force, again, "vsfq apply two",
+        "asks " + GROUP, "vsfq apply one; gone " + GROUP,
+        ": > said; (until grep -Eq 'Enter|cannot' said; do :; done; %s) | "
+        "%s -C 100 2>> said; echo $?; grep -v Enter said" % (again, apply),
+        again, in_force)
+    t.equal(output, note + "0\n1\n" + REFUSED + "1\n" + note + "vsfq: not "
+            "confirmed: the policy before is in force again\n0\n", "output")
+
+
 def test_told(t):
     """Of what is not there, also by a dry run and if nothing changes; what told
     the policy of cgroups is there as long as it names any."""
