@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include "confirm.h"
 #include "connect.h"
 #include "device.h"
+#include "owner.h"
 #include "pins.h"
 #include "policy.h"
 #include "policy_change.h"
@@ -225,6 +227,62 @@ static int refresh_devices(void)
 	return err || !connect_is_current() ? err : connect_refresh();
 }
 
+struct applying {
+	const struct options *opt;
+	const char *path;
+};
+
+/* What a device is called now, and where: in which namespace it is attached. */
+static const char *place_of(const char *owner, char name[IFNAMSIZ])
+{
+	bool here = owner_is_here(owner);
+
+	if (!here || !if_indextoname(classifier_ifindex(owner), name))
+		owner_name(owner, name);
+	return here ? "" : " in its network namespace";
+}
+
+static int check_device(const char *owner, void *data)
+{
+	int ret = classifier_is_reached(owner);
+	const struct applying *a = data;
+	char name[IFNAMSIZ];
+	const char *place;
+
+	if (ret < 0)
+		return complain(a->opt,
+				"cannot look what is attached to \"%s\": %s",
+				owner, reason(ret));
+	if (ret)
+		return EXIT_DONE;
+	place = place_of(owner, name);
+	return complain(a->opt, "cannot apply \"%s\": what is attached to \"%s\" looks for a policy elsewhere (try: vsfq attach %s%s)",
+			a->path, *place ? owner : name, name, place);
+}
+
+/*
+ * A policy is for all devices, of all network namespaces: to put it in force
+ * for some of them would be to say that it is for the others.
+ */
+static int check_reach(const struct options *opt, const char *path)
+{
+	struct applying a = { opt, path };
+	int ret = pins_each(check_device, &a);
+
+	if (ret < 0)
+		return complain(opt, "cannot look what is attached: %s",
+				reason(ret));
+	if (ret != EXIT_DONE)
+		return ret;
+	ret = sched_is_reached();
+	if (ret < 0)
+		return complain(opt, "cannot look at the qdisc: %s",
+				reason(ret));
+	return ret ? EXIT_DONE :
+	       complain(opt, "cannot apply \"%s\": the qdisc looks for a policy elsewhere (try: vsfq attach all)",
+			path);
+}
+
 /*
  * Others need not wait for a file that comes from somebody who types it, nor for
  * a pager: only who changes something has the lock, and has read by then.
@@ -252,6 +310,8 @@ int command_apply(const struct options *opt, char **arguments)
 	if (opt->confirm && in_force && policy_map_pending(old.generation))
 		return complain(opt, "cannot apply \"%s\": the policy in force waits to be confirmed (try: without -C)",
 				path);
+	if (check_reach(opt, path) != EXIT_DONE)
+		return EXIT_FAILED;
 	policy_keep_classes(&new, &old);
 	policy_keep_cgroups(&new, &old);
 	if (opt->dry_run) {

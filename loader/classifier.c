@@ -88,6 +88,15 @@ bool classifier_is_current(const char *owner)
 			  our_build());
 }
 
+int classifier_is_reached(const char *owner)
+{
+	int ret = 1;
+
+	if (classifier_ifindex(owner) > 0)
+		ret = policy_map_reaches(owner, "vsfq_egress");
+	return ret == -ENOENT ? 1 : ret;
+}
+
 __u32 classifier_overhead(const struct device *dev)
 {
 	__u32 overhead = 0;

@@ -36,6 +36,12 @@ bool classifier_is_attached(const struct device *dev);
 /* Did this version attach it? With whatever overhead. */
 bool classifier_is_current(const char *owner);
 
+/*
+ * Does a policy that is put in force reach it? Returns 1, 0 or -errno. Also 1
+ * if it is attached to no device, or if somebody has unpinned its program.
+ */
+int classifier_is_reached(const char *owner);
+
 /* By which it goes on this device, 0 unless this version attached it there. */
 __u32 classifier_overhead(const struct device *dev);
 

@@ -28,6 +28,7 @@
 #define RODATA		"rodata"	/* a pin may not have a dot */
 #define BSS		"bss"
 #define MAX_RODATA	65536
+#define MAX_MAPS	64	/* of a program */
 
 const char *pins_path(char path[PATH_MAX], const char *owner,
 		      const char *object)
@@ -88,6 +89,25 @@ __u32 pins_number(const char *owner, const char *object)
 	bpf_map_get_info_by_fd(fd, &info, &size);
 	close(fd);
 	return info.id;
+}
+
+int pins_uses(const char *owner, const char *program, __u32 map)
+{
+	__u32 i, ids[MAX_MAPS], size = sizeof(struct bpf_prog_info);
+	struct bpf_prog_info info = {
+		.nr_map_ids = MAX_MAPS,
+		.map_ids = (unsigned long)ids,
+	};
+	int err, fd = pins_open(owner, program);
+
+	if (fd < 0)
+		return fd;
+	err = bpf_prog_get_info_by_fd(fd, &info, &size);
+	close(fd);
+	for (i = 0; !err && i < info.nr_map_ids && i < MAX_MAPS; i++)
+		if (ids[i] == map)
+			return 1;
+	return err;
 }
 
 static int compare(const struct bpf_map *map, int fd)

@@ -45,6 +45,12 @@ int pins_open_map(const char *owner, const char *object, size_t value_size);
 /* The number of a pinned map, 0 if it is not there. */
 __u32 pins_number(const char *owner, const char *object);
 
+/*
+ * Does a pinned program use the map of this number? Returns 1, 0 or -errno. By
+ * the pin: to get a program by its number would take CAP_SYS_ADMIN.
+ */
+int pins_uses(const char *owner, const char *program, __u32 map);
+
 /* Does this error say that the pins are not ours to look into? */
 bool pins_denied(int err);
 

@@ -118,6 +118,11 @@ __u32 policy_map_number(void)
 	return pins_number(PINS_POLICY, MAP);
 }
 
+int policy_map_reaches(const char *owner, const char *program)
+{
+	return pins_uses(owner, program, policy_map_number());
+}
+
 static int check_in_force(int fd, __u32 id)
 {
 	struct bpf_map_info info = { };

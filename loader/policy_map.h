@@ -28,6 +28,13 @@ int policy_map_join(struct bpf_map *map);
 /* The number of that map, 0 if it is not there. */
 __u32 policy_map_number(void);
 
+/*
+ * Does this pinned program look there? Returns 1, 0 or -errno. Not if another
+ * version of this program attached it, whose map had policies of another size,
+ * or if somebody has removed that map since.
+ */
+int policy_map_reaches(const char *owner, const char *program);
+
 /* Returns 1 and the policy, 0 if none is in force, or -errno. */
 int policy_map_read(struct vsfq_policy *policy);
 

@@ -171,6 +171,13 @@ bool sched_is_current(void)
 			  our_build());
 }
 
+int sched_is_reached(void)
+{
+	int ret = policy_map_reaches(PINS_QDISC, "vsfq_enqueue");
+
+	return ret == -ENOENT ? 1 : ret;
+}
+
 /* Nothing to do if it is gone since, or the device is. */
 static int rename_queue(int prog, const struct vsfq_queue_key *key)
 {

@@ -28,6 +28,12 @@ bool sched_is_current(void);
 bool sched_is_registered(void);
 
 /*
+ * Does a policy that is put in force reach the qdiscs that this registered?
+ * Returns 1, 0 or -errno. Also 1 if nothing is pinned.
+ */
+int sched_is_reached(void);
+
+/*
  * Devices of this namespace may have another name than when their qdiscs were
  * made, and a port, which no qdisc knows by itself; or other ones than at the
  * last call. Those of another version stay as it knows them.

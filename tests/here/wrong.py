@@ -5,7 +5,7 @@ import json
 import tempfile
 
 import btf
-from attached import PINS, Attached
+from attached import JUDGED, PINS, Attached
 from policies import ANYWHERE, needs_tun, with_one
 from program import FAILED, VSFQ
 
@@ -145,6 +145,41 @@ def test_passing_by(t):
             "$here/tests/sight/fake.py vsock1 || exit 77", apply,
             "vsfq apply -n one", namespaces="-mn")
     t.equal(output, "0\n0\n" + note % (1, 1) + note % (1, 2), "output")
+
+
+def elsewhere(what, fix):
+    """What is said of who would not see a policy, by apply and a dry run."""
+    return 2 * ('vsfq: cannot apply "two": %s looks for a policy elsewhere '
+                "(try: vsfq attach %s)\n1\n" % (what, fix))
+
+
+def test_out_of_reach(t):
+    """A policy is not put in force where a device, of whichever namespace, or
+    the qdisc would not see it; who is gone does not matter."""
+    with tempfile.TemporaryDirectory() as top:
+        p = Attached(t, top)
+        p.write("one", "default-in = accept")
+        p.write("two", "default-in = reject")
+        apply = "vsfq apply two; echo $?"
+        look = apply + "; vsfq apply -n two; echo $?"
+        tool = t.tool("bpftool")
+        pin = tool + " prog pin pinned /sys/fs/bpf/%s/vsfq_egress " + PINS
+        output = p.run(
+            "vsfq apply one", *p.attach(JUDGED)[:-1],
+            pin % "c" + "/$vsock0/vsfq_egress",
+            tool + " prog loadall $here/build/classify.bpf.o /sys/fs/bpf/d",
+            "mkdir %s/@qdisc" % PINS, pin % "d" + "/@qdisc/vsfq_enqueue",
+            look, "vsfq policy show | grep default-in; rm -r %s/@qdisc" % PINS,
+            apply, "rm -r %s/@policy" % PINS, look,
+            "ip link set vsock0 down; ip link set vsock0 name moved0", look,
+            "mv %s/$vsock0 %s/vsock0@1" % (PINS, PINS), look,
+            "ls " + PINS, "ip link del moved0", apply, namespaces="-mn")
+    there = "what is attached to "
+    t.equal(output, elsewhere("the qdisc", "all") + "default-in = accept\n0\n" +
+            elsewhere(there + '"vsock0"', "vsock0") +
+            elsewhere(there + '"moved0"', "moved0") +
+            elsewhere(there + '"vsock0@1"', "vsock0 in its network namespace") +
+            "vsock0@1\n0\n", "output")
 
 
 def test_no_device(t):
