@@ -165,6 +165,14 @@ struct vsfq_device_stats {
 
 #define VSFQ_ANY_CID		0xffffffff
 
+/* What the program "vsfq_describe" is given. */
+struct vsfq_description {
+	char name[VSFQ_NAME_SIZE];
+	char port[VSFQ_NAME_SIZE];
+	__u32 local_cid;
+	__u32 peer_cid;
+};
+
 /* The scheduler's map "queues": one entry per qdisc of kind vsfq. */
 
 struct vsfq_queue_key {

@@ -200,32 +200,20 @@ static struct classify *open_skeleton(__u32 overhead)
 	return skel;
 }
 
-/*
- * Which device it is, as rules see it. What is counted while this is written is
- * lost, so it is only if it is new.
- */
-static int describe(const struct device *dev, int fd)
+/* Which device it is, as rules see it. */
+static int describe(const struct device *dev, int prog)
 {
-	struct vsfq_device_stats was, now;
-	__u32 zero = 0, cid = 0;
-	int err = bpf_map_lookup_elem(fd, &zero, &was);
+	struct vsfq_description as = { };
+	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &as,
+		    .ctx_size_in = sizeof(as));
+	__u32 cid = 0;
 
-	if (err)
-		return err;
-	now = was;
 	sscanf(dev->port, "cid%u", &cid);
-	now.local_cid = dev->guest ? cid : CID_HOST;
-	now.peer_cid = dev->guest ? VSFQ_ANY_CID : cid;
-	/* Whole ones: shorter than IFNAMSIZ, which is the size of all. */
-	memset(now.name, 0, sizeof(now.name));
-	strcpy(now.name, dev->name);
-	memset(now.port, 0, sizeof(now.port));
-	strcpy(now.port, dev->port);
-	now.generation = 0;
-	if (now.local_cid == was.local_cid && now.peer_cid == was.peer_cid &&
-	    !strcmp(now.name, was.name) && !strcmp(now.port, was.port))
-		return 0;
-	return bpf_map_update_elem(fd, &zero, &now, BPF_ANY);
+	as.local_cid = dev->guest ? cid : CID_HOST;
+	as.peer_cid = dev->guest ? VSFQ_ANY_CID : cid;
+	strcpy(as.name, dev->name);
+	strcpy(as.port, dev->port);
+	return bpf_prog_test_run_opts(prog, &run);
 }
 
 /*
@@ -272,7 +260,7 @@ static int load(const struct device *dev, struct classify *skel)
 	/* These maps may have been made just now. */
 	skel->rodata->build = our_build();
 	return classify__load(skel) ?:
-	       describe(dev, bpf_map__fd(skel->maps.device));
+	       describe(dev, bpf_program__fd(skel->progs.vsfq_describe));
 }
 
 /* Is it as it would be if it was attached now? Somebody may have been there. */
@@ -324,23 +312,23 @@ static int follow(const char *owner, void *data)
 }
 
 /*
- * What another version counts, or is no longer pinned, is described when it is
- * attached again.
+ * What another version attached that could not be told, or is no longer pinned,
+ * is described when it is attached again.
  */
 static int refresh(const char *owner, void *data)
 {
 	char name[IFNAMSIZ];
 	struct device dev;
-	int err, fd;
+	int err, prog;
 
 	owner_name(owner, name);
 	if (!owner_is_here(owner) || device_find(name, &dev) || !hooks_of(&dev))
 		return 0;
-	fd = pins_open_map(owner, "device", sizeof(struct vsfq_device_stats));
-	if (fd < 0)
-		return fd == -EPROTO || fd == -ENOENT ? 0 : fd;
-	err = describe(&dev, fd);
-	close(fd);
+	prog = pins_open(owner, "vsfq_describe");
+	if (prog < 0)
+		return prog == -ENOENT ? 0 : prog;
+	err = describe(&dev, prog);
+	close(prog);
 	return err;
 }
 

@@ -2,9 +2,10 @@
 """Devices that got another name since they were attached: what is pinned of them
 gets it, too."""
 
+import json
 import tempfile
 
-from attached import PINS, Attached
+from attached import DESCRIBED, PINS, Attached
 from policies import ANYWHERE
 
 # What is attached as what: directories, the devices of the links in them, and
@@ -39,7 +40,7 @@ class Renamed(Attached):
             "$here/tests/sight/fake.py vsock1 || exit 77",
             "vsock1=$(echo $vsock0 | sed s/0/1/); mkdir %s/$vsock1" % PINS,
             "%s prog loadall $here/build/classify.bpf.o /sys/fs/bpf/d pinmaps "
-            "%s/$vsock1 || exit 77" % (tool, PINS),
+            "%s/$vsock1 || exit 77" % (tool, PINS), DESCRIBED % ("d", "vsock1"),
             "$here/tests/sight/pin.py /sys/fs/bpf/d/vsfq_egress vsock1 "
             "%s/$vsock1/egress || exit 77" % PINS,
             LOOK % {"pins": PINS, "tool": tool},
@@ -74,3 +75,23 @@ def test_detach(t):
             "rename a b; vsfq detach a; ls " + PINS)
     t.equal(looks, ["a one\none a\n", "ls: cannot access '%s': No such file or "
                     "directory\n" % PINS], "what is attached as what")
+
+
+def test_counted_meanwhile(t):
+    """What passes while it is told another name is counted like the rest."""
+    with tempfile.TemporaryDirectory() as top:
+        p = Attached(t, top)
+        p.write("one", ANYWHERE)
+        output = p.run(
+            *p.attach()[:-1],
+            "ip link property add dev vsock0 altname kept || exit 77",
+            "$here/tests/sight/send.py kept dgram 99999999 & floods=$!",
+            "for n in $(seq 20); do for name in other vsock0; do "
+            "ip link set kept name $name || exit 77; vsfq apply one; "
+            "done; done; kill $floods; wait $floods 2> /dev/null",
+            "vsfq -j show", namespaces="-mn")
+    shown, = json.loads(output)
+    t.check(shown["sent"]["packets"] > 1000, "sent %r" % shown["sent"])
+    t.equal(shown["sent"], {
+        key: sum(c["sent"][key] for c in shown["classes"])
+        for key in shown["sent"]}, "what the device has sent")

@@ -6,6 +6,8 @@ from policies import Policies, needs_tun
 PINS = "/sys/fs/bpf/vsfq"
 # To be judged by the policy that is in force by then.
 JUDGED = "map name policy pinned %s/@policy/policy" % PINS
+# To be told by apply what the device is called.
+DESCRIBED = "mv /sys/fs/bpf/%%s/vsfq_describe %s/$%%s" % PINS
 DETACH = "rm -r %s/$vsock0" % PINS
 
 
@@ -26,6 +28,7 @@ class Attached(Policies):
             "%s prog loadall $here/build/classify.bpf.o /sys/fs/bpf/c "
             "pinmaps %s/$vsock0 %s || exit 77" % (self.t.tool("bpftool"), PINS,
                                                   judge),
+            DESCRIBED % ("c", "vsock0"),
             "$here/tests/sight/pin.py /sys/fs/bpf/c/vsfq_egress vsock0 "
             "%s/$vsock0/egress || exit 77" % PINS,
             "while :; do $here/tests/sight/send.py vsock0 dgram 12; done "
