@@ -56,7 +56,7 @@ static const struct family {
 	  "Connection requests and datagrams that the policy refused.",
 	  PER_DEVICE, "direction", { { "refused" } } },
 	{ "vsfq_device_connections", "gauge",
-	  "Open connections of those that began while there was a cap of them.",
+	  "Open connections of those that were counted: so are those that say something while there is a cap of them.",
 	  PER_DEVICE, NULL, { { "connections" } } },
 	{ "vsfq_connections", "gauge", "The same, by class.",
 	  PER_CLASS, NULL, { { "connections" } } },
