@@ -226,12 +226,12 @@ static __u64 new_generation(void)
 	return delay_now() / 1000 << GENERATION_SHIFT;
 }
 
-static int rename_pin(const char *from, const char *to)
+static void rename_pin(const char *from, const char *to)
 {
 	char old[PATH_MAX], new[PATH_MAX];
 
-	return rename(pins_path(old, PINS_POLICY, from),
-		      pins_path(new, PINS_POLICY, to)) ? -errno : 0;
+	rename(pins_path(old, PINS_POLICY, from),
+	       pins_path(new, PINS_POLICY, to));
 }
 
 /* Finish or forget what was going on when this program was killed. */
@@ -264,7 +264,9 @@ static int put(int outer, int inner)
 		/* So it says of a map unlike those of the version before. */
 		return err == -EINVAL ? -EPROTO : err;
 	}
-	return rename_pin(NEXT, CURRENT);
+	/* It is in force. If this fails the next one does it, see tidy(). */
+	rename_pin(NEXT, CURRENT);
+	return 0;
 }
 
 static int write_once(int outer, struct vsfq_policy *policy)

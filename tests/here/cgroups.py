@@ -194,7 +194,8 @@ def test_not_again(t):
             "two": RULE % (GROUP, "drop"), "hook.c": HOOK},
         hook, apply + "; echo $?", in_force, again, "vsfq apply two",
         "asks " + GROUP, "vsfq apply one; gone " + GROUP,
-        ": > said; (until grep -Eq 'Enter|cannot' said; do :; done; %s) | "
+        ": > said; (timeout 60 bash -c 'until grep -Eq \"Enter|cannot\" said; do "
+        "sleep 0.1; done'; %s) | "
         "%s -C 100 2>> said; echo $?; grep -v Enter said" % (again, apply),
         again, in_force)
     t.equal(output, note + "0\n1\n" + REFUSED + "1\n" + note + "vsfq: not "

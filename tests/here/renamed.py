@@ -85,7 +85,8 @@ def test_counted_meanwhile(t):
         output = p.run(
             *p.attach()[:-1],
             "ip link property add dev vsock0 altname kept || exit 77",
-            "$here/tests/sight/send.py kept dgram 99999999 & floods=$!",
+            "$here/tests/sight/send.py kept dgram 99999999 & floods=$!; "
+            "trap 'kill $floods 2> /dev/null' EXIT",
             "for n in $(seq 20); do for name in other vsock0; do "
             "ip link set kept name $name || exit 77; vsfq apply one; "
             "done; done; kill $floods; wait $floods 2> /dev/null",
