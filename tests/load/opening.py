@@ -66,16 +66,19 @@ def connect(cid, port):
 
 
 def give(port):
+    # To close one would reset the next between the same ports.
+    kept = []
     with open_listener(port, 2) as listener:
         for who in b"12":
-            with listener.accept()[0] as s:
-                s.setblocking(False)
-                try:
-                    while True:
-                        s.send(bytes([who]) * BUFFER)
-                except BlockingIOError:
-                    s.setblocking(True)
-                s.recv(1)
+            s = listener.accept()[0]
+            kept.append(s)
+            s.setblocking(False)
+            try:
+                while True:
+                    s.send(bytes([who]) * BUFFER)
+            except BlockingIOError:
+                s.setblocking(True)
+            s.recv(1)
 
 
 def patient_bind(s, port):

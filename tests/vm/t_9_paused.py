@@ -44,7 +44,7 @@ def what_is_said(t, port):
         signal(t, host)
         t.check(host.says("read", limit=20),
                 "the host's program said " + host.output)
-    t.check(guest.says("sent", limit=20), "no credit came")
+    t.check(guest.says("sent", limit=20), "no credit came: " + guest.output)
     t.equal(guest.wait(), 0, "status in the guest, which said " + guest.output)
     t.equal(host.wait(), 0, "status in the host, which said " + host.output)
 
