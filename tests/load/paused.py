@@ -40,7 +40,7 @@ def guest(cid, port):
     first.sendall(bytes(FULL))
     print("full", flush=True)
     first.sendall(bytes(FULL))
-    print("sent", flush=True)
+    print("sent all", flush=True)
     second.settimeout(MOST_SECONDS)
     if second.recv(1):
         sys.exit("what nobody sent")

@@ -392,4 +392,4 @@ def test_same_port(t):
     t.guest("tc qdisc replace dev %s root tbf rate 100kbit burst 70kb "
             "latency 900s" % DEV)
     t.start_server(t.bed.guest, OPENING + "give 5812", "ready")
-    t.host(OPENING + "again 42 5812", limit=90)
+    t.host(OPENING + "again 42 5812", limit=120)

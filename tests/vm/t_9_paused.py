@@ -39,12 +39,11 @@ def what_is_said(t, port):
     host = t.start_server(t.bed.host, "python3 tests/load/paused.py host %d" %
                           port, "ready")
     guest = t.start_server(t.bed.guest, "python3 tests/load/paused.py guest 2 %d"
-                           % port, "full", limit=120)
+                           % port, "full", limit=60)
     with paused(t):
         signal(t, host)
         t.check(host.says("read", limit=20),
                 "the host's program said " + host.output)
-    t.check(guest.says("sent", limit=20), "no credit came: " + guest.output)
     t.equal(guest.wait(), 0, "status in the guest, which said " + guest.output)
     t.equal(host.wait(), 0, "status in the host, which said " + host.output)
 
