@@ -90,11 +90,9 @@ bool classifier_is_current(const char *owner)
 
 int classifier_is_reached(const char *owner)
 {
-	int ret = 1;
-
-	if (classifier_ifindex(owner) > 0)
-		ret = policy_map_reaches(owner, "vsfq_egress");
-	return ret == -ENOENT ? 1 : ret;
+	if (classifier_ifindex(owner) <= 0)
+		return 1;
+	return policy_map_reaches(owner, "vsfq_egress");
 }
 
 __u32 classifier_overhead(const struct device *dev)

@@ -235,7 +235,8 @@ static int unpin_left(const char *owner)
 	return err == -ENOENT ? 0 : err;
 }
 
-int pins_stage(const char **owner)
+/* Make an empty staging directory; returns its owner name. */
+static int stage(const char **owner)
 {
 	char path[PATH_MAX];
 	int err;
@@ -325,7 +326,8 @@ int pins_move(const char *owner, const char *other)
 	       -errno : 1;
 }
 
-int pins_commit(const char *staged, const char *owner)
+/* The staging directory becomes the owner's; what was there goes away. */
+static int commit(const char *staged, const char *owner)
 {
 	int ret = pins_move(staged, owner);
 
@@ -338,10 +340,10 @@ int pins_place(const char *owner, int (*fill)(const char *staged, void *data),
 	const char *staged;
 	int err;
 
-	err = pins_stage(&staged);
+	err = stage(&staged);
 	if (err)
 		return err;
-	err = fill(staged, data) ?: pins_commit(staged, owner);
+	err = fill(staged, data) ?: commit(staged, owner);
 	if (err)
 		pins_remove(staged);
 	return err;

@@ -74,19 +74,16 @@ int pins_lock(void);
 /* The same, but -EINTR if a signal of stop.h comes that this mask lets in. */
 int pins_lock_or_stop(const sigset_t *signals);
 
-/* Make an empty staging directory; returns its owner name. */
-int pins_stage(const char **owner);
-
 /* Pin every program and map of an object. */
 int pins_add(const char *owner, struct bpf_object *obj);
 
 /* Is all of that still pinned? Somebody may have been there. */
 bool pins_whole(const char *owner, const struct bpf_object *obj);
 
-/* The staging directory becomes the owner's; what was there goes away. */
-int pins_commit(const char *staged, const char *owner);
-
-/* All of these: "fill" pins what shall be there. After an error all is as before. */
+/*
+ * Have "fill" pin what shall be the owner's in an empty staging directory, which
+ * then takes its place; what was there goes away. After an error all is as before.
+ */
 int pins_place(const char *owner, int (*fill)(const char *staged, void *data),
 	       void *data);
 

@@ -120,7 +120,9 @@ __u32 policy_map_number(void)
 
 int policy_map_reaches(const char *owner, const char *program)
 {
-	return pins_uses(owner, program, policy_map_number());
+	int ret = pins_uses(owner, program, policy_map_number());
+
+	return ret == -ENOENT ? 1 : ret;
 }
 
 static int check_in_force(int fd, __u32 id)

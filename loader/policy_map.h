@@ -31,7 +31,7 @@ __u32 policy_map_number(void);
 /*
  * Does this pinned program look there? Returns 1, 0 or -errno. Not if another
  * version of this program attached it, whose map had policies of another size,
- * or if somebody has removed that map since.
+ * or if somebody has removed that map since. Also 1 if it is not pinned.
  */
 int policy_map_reaches(const char *owner, const char *program);
 

@@ -59,22 +59,24 @@ static int unregister(void)
 	return err;
 }
 
-static int register_as(const char *staged, struct vsfq *skel)
-{
+struct registering {
+	struct vsfq *skel;
 	struct bpf_link *link;
+};
+
+static int register_as(const char *staged, void *data)
+{
+	struct registering *r = data;
 	char path[PATH_MAX];
 	int err;
 
-	link = bpf_map__attach_struct_ops(skel->maps.vsfq);
-	if (!link)
-		return -errno;
-	err = bpf_link__pin(link, pins_path(path, staged, LINK)) ?:
-	      pins_commit(staged, PINS_QDISC);
+	err = pins_add(staged, r->skel->obj) ?: unregister();
 	if (err)
-		bpf_link__detach(link);
-	/* Registered for as long as the link is pinned. */
-	bpf_link__destroy(link);
-	return err;
+		return err;
+	r->link = bpf_map__attach_struct_ops(r->skel->maps.vsfq);
+	if (!r->link)
+		return -errno;
+	return bpf_link__pin(r->link, pins_path(path, staged, LINK));
 }
 
 /*
@@ -84,16 +86,13 @@ static int register_as(const char *staged, struct vsfq *skel)
  */
 static int register_and_pin(struct vsfq *skel)
 {
-	const char *staged;
-	int err;
+	struct registering r = { .skel = skel };
+	int err = pins_place(PINS_QDISC, register_as, &r);
 
-	err = pins_stage(&staged);
-	if (err)
-		return err;
-	err = pins_add(staged, skel->obj) ?: unregister() ?:
-	      register_as(staged, skel);
-	if (err)
-		pins_remove(staged);
+	if (err && r.link)
+		bpf_link__detach(r.link);
+	/* Registered for as long as the link is pinned. */
+	bpf_link__destroy(r.link);
 	return err;
 }
 
@@ -173,9 +172,7 @@ bool sched_is_current(void)
 
 int sched_is_reached(void)
 {
-	int ret = policy_map_reaches(PINS_QDISC, "vsfq_enqueue");
-
-	return ret == -ENOENT ? 1 : ret;
+	return policy_map_reaches(PINS_QDISC, "vsfq_enqueue");
 }
 
 /* Nothing to do if it is gone since, or the device is. */
