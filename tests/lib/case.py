@@ -73,9 +73,13 @@ class Test:
         return self.start_server(vm, "build/vsload server --port %d" % port,
                                  "serving")
 
+    def signal(self, job, name="USR1"):
+        """Send a job a signal: programs of ours wait for this one."""
+        self.run(job.vm, "kill -%s $(cat /run/job.%s)" % (name, job.ident))
+
     def end(self, job):
         """Ask a job to end; return its status."""
-        self.run(job.vm, "kill $(cat /run/job.%s)" % job.ident)
+        self.signal(job, "TERM")
         return job.wait()
 
     def wait_for(self, vm, condition, limit=60):

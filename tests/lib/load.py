@@ -48,11 +48,13 @@ def configure_both(bed, config):
     configure(bed.host, HOST_DEV, config)
 
 
-def up(t):
-    """Bring the guest's device up for one test; tc's traces end with it."""
-    t.cleanup(t.bed.guest, "tc qdisc del dev {0} root; tc qdisc del dev {0} "
-              "clsact; ip link set {0} down".format(GUEST_DEV))
-    t.guest("ip link set %s up" % GUEST_DEV)
+def up(t, vm=None, dev=GUEST_DEV):
+    """Bring a device, the guest's or @vm's, up for one test; tc's traces end with
+    it."""
+    vm = vm or t.bed.guest
+    t.cleanup(vm, "tc qdisc del dev {0} root; tc qdisc del dev {0} clsact; "
+              "ip link set {0} down".format(dev))
+    t.run(vm, "ip link set %s up" % dev)
 
 
 def attach_all(t, vm):

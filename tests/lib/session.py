@@ -86,7 +86,7 @@ def watch(s):
     monitor = t.start_server(host, "build/vsfq -v monitor", "listening")
     s.types("probe try stream:2:22 stream:2:80", guest)
     s.types("probe try stream:42:23")
-    t.run(host, "kill -INT $(cat /run/job.%s)" % monitor.ident)
+    t.signal(monitor, "INT")
     monitor.wait()
     s.record(host, "vsfq monitor",
              monitor.output.removeprefix("vsfq: listening\n"))

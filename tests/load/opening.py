@@ -133,5 +133,5 @@ def crowd(cid, port, count, refused):
 
 
 if __name__ == "__main__":
-    {"serve": serve, "connect": connect, "give": give,
-     "again": again, "listen": listen, "crowd": crowd}[sys.argv[1]](*map(int, sys.argv[2:]))
+    {"serve": serve, "connect": connect, "give": give, "again": again,
+     "listen": listen, "crowd": crowd}[sys.argv[1]](*map(int, sys.argv[2:]))

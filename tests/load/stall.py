@@ -30,6 +30,11 @@ PACKET = 65536
 MOST_SECONDS = 20       # without a byte; after 30 who is refused fails
 
 
+def go():
+    print("connected", flush=True)
+    signal.sigwait({signal.SIGUSR1})
+
+
 def serve(port):
     with socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM) as listener:
         listener.bind((socket.VMADDR_CID_ANY, port))
@@ -58,12 +63,10 @@ def send(cid, port):
 
 
 def leave(cid, port):
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     with socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM) as s:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, 6)
         patient_connect(s, cid, port)
-        print("connected", flush=True)
-        signal.sigwait({signal.SIGUSR1})
+        go()
         s.sendall(bytes(CHUNK))
 
 
@@ -81,9 +84,7 @@ def give(port, size):
 def take(cid, port, size):
     with socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM) as s:
         patient_connect(s, cid, port)
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
-        print("connected", flush=True)
-        signal.sigwait({signal.SIGUSR1})
+        go()
         s.settimeout(MOST_SECONDS)
         while size:
             size -= len(s.recv(min(size, PIECE)) or sys.exit("the end, early"))
@@ -94,9 +95,7 @@ def wait(cid, port):
     with socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM) as s:
         patient_connect(s, cid, port)
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 20000)
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
-        print("connected", flush=True)
-        signal.sigwait({signal.SIGUSR1})
+        go()
         received(s, PACKET)
         s.send(b"x")
         # Less is left than is waited for, of a packet that counts as a whole.
@@ -113,5 +112,6 @@ def vain(cid, port, count):
 
 
 if __name__ == "__main__":
-    {"serve": serve, "send": send, "leave": leave, "give": give,
-     "take": take, "wait": wait, "vain": vain}[sys.argv[1]](*map(int, sys.argv[2:]))
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    {"serve": serve, "send": send, "leave": leave, "give": give, "take": take,
+     "wait": wait, "vain": vain}[sys.argv[1]](*map(int, sys.argv[2:]))

@@ -150,8 +150,12 @@ def test_foreign_packets(t):
             "packets of AF_PACKET that were dropped")
 
 
-REFUSE = ("tc qdisc add dev {0} clsact && tc filter add dev {0} egress "
-          "matchall action drop").format(DEV)
+def refuse(dev):
+    return ("tc qdisc add dev {0} clsact && tc filter add dev {0} egress "
+            "matchall action drop").format(dev)
+
+
+REFUSE = refuse(DEV)
 ADMIT = "tc qdisc del dev %s clsact" % DEV
 # The same of SO_PRIORITY 6 alone.
 REFUSE_SIX = ("tc qdisc replace dev {0} root handle 1: prio bands 2 priomap 0 0 0 0 "
@@ -159,13 +163,14 @@ REFUSE_SIX = ("tc qdisc replace dev {0} root handle 1: prio bands 2 priomap 0 0 
               "loss 100%").format(DEV)
 
 
-def refused(t, command, program="stall.py", how=REFUSE):
+def refused(t, command, program="stall.py", how=REFUSE, vm=None, dev=DEV):
     """Start a command of a program, which connects; refuse what it then sends."""
-    load.up(t)
-    t.guest("tc qdisc replace dev %s root pfifo_fast" % DEV)
-    job = t.start_server(t.bed.guest, "python3 tests/load/%s %s" %
-                         (program, command), "connected", limit=150)
-    t.guest(how)
+    vm = vm or t.bed.guest
+    load.up(t, vm, dev)
+    t.run(vm, "tc qdisc replace dev %s root pfifo_fast" % dev)
+    job = t.start_server(vm, "python3 tests/load/%s %s" % (program, command),
+                         "connected", limit=150)
+    t.run(vm, how)
     return job
 
 
@@ -187,7 +192,7 @@ def test_refused_when_closed(t):
     peer = t.start_server(t.bed.host, "python3 tests/load/late.py count 5807",
                           "ready")
     job = refused(t, "leave 2 5807", how=REFUSE_SIX)
-    t.guest("kill -USR1 $(cat /run/job.%s)" % job.ident)
+    t.signal(job)
     t.equal(job.wait(), 0, "status of who left, who said " + job.output)
     t.check(peer.done.wait(90 * PATIENCE), "nobody has told the peer")
     t.equal(peer.output.split()[-1], "0", "bytes that came")
@@ -200,13 +205,12 @@ def test_refused_in_mid_write(t):
     peer = t.start_server(t.bed.host, late + "count 5808", "ready")
     job = refused(t, "send 2 5808", "late.py")
     before = ledger(t)["connections_timed_out"]
-    kill = "kill -%%s $(cat /run/job.%s)" % job.ident
-    t.guest(kill % "USR1")
+    t.signal(job)
     t.check(job.says("missed"), "there is no second packet: " + job.output)
     t.wait_for(t.bed.guest, "[ $(ethtool -S %s | sed -n "
                "'s/ *connections_timed_out: //p') -gt %d ]" % (DEV, before),
                limit=90)
-    t.guest(kill % "USR2")
+    t.signal(job, "USR2")
     t.equal(job.wait(), 0, "status of who writes, who said " + job.output)
     t.equal(peer.wait(), 0, "status of who reads, who said " + peer.output)
     t.equal(peer.output.split()[-1], "0", "bytes that came")
@@ -218,24 +222,18 @@ def test_credit_does_not_wait(t):
     t.start_server(t.bed.host, "python3 tests/load/stall.py give 5803 2000000",
                    "ready")
     job = refused(t, "take 2 5803 2000000")
-    t.guest("kill -USR1 $(cat /run/job.%s)" % job.ident)
+    t.signal(job)
     t.equal(job.wait(), 0, "status of the reader, who said " + job.output)
 
 
 def test_credit_does_not_wait_for_a_few(t):
     """Nor if he waits for so much that he has to tell of each byte. Packets to
     the host are large: a part of one is not counted as read."""
-    dev = load.HOST_DEV
-    t.cleanup(t.bed.host, "tc qdisc del dev {0} root; tc qdisc del dev {0} "
-              "clsact; ip link set {0} down".format(dev))
-    t.host("ip link set {0} up && tc qdisc replace dev {0} root pfifo_fast"
-           .format(dev))
     t.start_server(t.bed.guest, "python3 tests/load/stall.py give 5809 2000000",
                    "ready")
-    job = t.start_server(t.bed.host, "python3 tests/load/stall.py wait 42 5809",
-                         "connected", limit=150)
-    t.host(REFUSE.replace(DEV, dev))
-    t.host("kill -USR1 $(cat /run/job.%s)" % job.ident)
+    job = refused(t, "wait 42 5809", how=refuse(load.HOST_DEV), vm=t.bed.host,
+                  dev=load.HOST_DEV)
+    t.signal(job)
     t.equal(job.wait(), 0, "status of the reader, who said " + job.output)
 
 
@@ -361,7 +359,8 @@ def hold_back(t, group, port, connections, credit):
     job = t.start_server(t.bed.guest, "bash -c 'echo $$ > %s/cgroup.procs && "
                          "exec %s'" % (group, hold + "stream 2 %d %d 65536" %
                                        (port, connections)), "ready")
-    t.guest("%s && kill -USR1 $(cat /run/job.%s)" % (REFUSE, job.ident))
+    t.guest(REFUSE)
+    t.signal(job)
     charged = ("[ $(awk '$1 == \"kernel\" { print $2 }' %s/memory.stat) -gt %d ]"
                % (group, connections * credit))
     t.wait_for(t.bed.guest, charged)

@@ -62,7 +62,7 @@ def other_cid(t, vm, guest):
     refused = ("python3 tests/load/probe.py try stream:80:1 | "
                "grep -q ECONNREFUSED")
     t.run(vm, refused, status=1)
-    t.run(vm, "kill -USR1 $(cat /run/job.%s)" % guest.ident)
+    t.signal(guest)
     t.wait_for(vm, refused, limit=120)
 
 

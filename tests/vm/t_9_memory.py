@@ -77,7 +77,7 @@ def hold(t, sender, receiver, what, bound, credit, seconds):
     job = t.start_server(sender, "%s %s %d %d %s" %
                          (HOLD, kind, CIDS[receiver.name], port, rest), "ready")
     before = {vm: used(t, vm) for vm in t.vms}
-    t.run(sender, "kill -USR1 $(cat /run/job.%s)" % job.ident)
+    t.signal(job)
     end, sent = time.monotonic() + seconds, False
     most = dict.fromkeys(t.vms, 0)
     while not sent or time.monotonic() < end:

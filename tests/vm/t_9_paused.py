@@ -30,10 +30,6 @@ def paused(t):
         monitor(t, "cont", "running")
 
 
-def signal(t, job):
-    t.run(job.vm, "kill -USR1 $(cat /run/job.%s)" % job.ident)
-
-
 def what_is_said(t, port):
     """Credit and the end of a connection reach the guest when it goes on."""
     host = t.start_server(t.bed.host, "python3 tests/load/paused.py host %d" %
@@ -41,7 +37,7 @@ def what_is_said(t, port):
     guest = t.start_server(t.bed.guest, "python3 tests/load/paused.py guest 2 %d"
                            % port, "full", limit=60)
     with paused(t):
-        signal(t, host)
+        t.signal(host)
         t.check(host.says("read", limit=20),
                 "the host's program said " + host.output)
     t.equal(guest.wait(), 0, "status in the guest, which said " + guest.output)
@@ -63,14 +59,13 @@ def test_full(t):
     for which to give up on him."""
     hold = "python3 tests/load/hold.py "
     timed_out = "ethtool -S %s | grep connections_timed_out" % DEV
-    t.cleanup(t.bed.host, load.configuring(DEV, "down"))
-    t.host("ip link set {0} up && tc qdisc replace dev {0} root pfifo limit 4"
-           .format(DEV))
+    load.up(t, t.bed.host, DEV)
+    t.host("tc qdisc replace dev %s root pfifo limit 4" % DEV)
     before = t.host(timed_out)
     t.start_server(t.bed.guest, hold + "listen 6902 262144", "listening")
     job = t.start_server(t.bed.host, hold + "stream 42 6902 8 65536", "ready")
     with paused(t):
-        signal(t, job)
+        t.signal(job)
         t.wait_for(t.bed.host, "tc -s qdisc show dev %s | "
                    "grep -q 'dropped [1-9]'" % DEV)
         # As long as whom somebody refuses on purpose is asked for, and a moment.

@@ -251,7 +251,7 @@ def test_show(t):
             VSLOAD, limit=700)
     job = t.start_server(vm, "python3 tests/load/hold.py stream 42 5072 1 "
                          "65536", "ready")
-    t.run(vm, "kill -USR1 $(cat /run/job.%s)" % job.ident)
+    t.signal(job)
     t.check(job.says("sent"), job.output)
     shown, = json.loads(t.run(vm, "%s -j show -s -d 2" % VSFQ))
     t.equal((shown["port"], shown["guest"]), ("cid42", "web"), "the guest")
